@@ -1,0 +1,88 @@
+"""What every program shares: arguments, logging, progress bars and exit codes."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from tqdm import tqdm
+
+from biosae.errors import BiosaeError
+from biosae.geometry import Layer, find_layer
+
+_LOG_BAR_SECONDS = 15.0  # a bar in a log file adds a line this often, on a terminal ten times a second
+
+
+class _Help(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescriptionHelpFormatter):
+    """Show defaults and keep the line breaks of the description."""
+
+
+def program(description: str) -> argparse.ArgumentParser:
+    """A parser whose ``--help`` shows the default of every option."""
+    return argparse.ArgumentParser(description=description, formatter_class=_Help)
+
+
+def add_seed(parser: argparse.ArgumentParser) -> None:
+    """Add ``--seed``."""
+    parser.add_argument("--seed", type=int, default=0, help="seed of every random choice")
+
+
+def add_threads(parser: argparse.ArgumentParser) -> None:
+    """Add ``--threads``."""
+    parser.add_argument("--threads", type=int, default=1, help="number of CPU threads")
+
+
+def add_layer(parser: argparse.ArgumentParser) -> None:
+    """Add the options that name a layer; ``layer_of`` reads them back."""
+    parser.add_argument(
+        "--layer", default="conv1d_2", help="name of the layer; Borzoi's conv1d_1 to conv1d_4 are known"
+    )
+    for name, text in (
+        ("channels", "number of channels"),
+        ("stride-bp", "bases between neighbouring positions"),
+        ("left-bp", "bases read before stride*j by position j"),
+        ("right-bp", "bases read from stride*j on by position j"),
+    ):
+        parser.add_argument(f"--{name}", type=int, help=f"{text} (only for a layer that is not known)")
+
+
+def layer_of(arguments: argparse.Namespace) -> Layer:
+    """The layer named by the options of ``add_layer``."""
+    keys = ("channels", "stride_bp", "left_bp", "right_bp")
+    return find_layer(arguments.layer, {key: getattr(arguments, key) for key in keys})
+
+
+def existing_path(text: str) -> Path:
+    """An argparse type: a path that must exist."""
+    path = Path(text)
+    if not path.exists():
+        raise argparse.ArgumentTypeError(f"no such file or folder: {path}")
+    return path
+
+
+def progress(items: Iterable | None = None, *, what: str, total: int | None = None, unit: str = "it") -> tqdm:
+    """A progress bar on standard error: live on a terminal, a line now and then in a log file."""
+    live = sys.stderr.isatty()
+    return tqdm(
+        items,
+        desc=what,
+        total=total,
+        unit=unit,
+        unit_scale=True,
+        mininterval=0.1 if live else _LOG_BAR_SECONDS,
+        ascii=not live,
+        dynamic_ncols=live,
+    )
+
+
+def run(main: Callable[[], None]) -> None:
+    """Run a program: a BiosaeError prints one paragraph and exits 2, anything else is a bug."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
+    try:
+        main()
+    except BiosaeError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
