@@ -183,11 +183,11 @@ def check_table(table: pd.DataFrame, schema_name: str, where: object = None) -> 
         )
     for name, rule in schema["properties"].items():
         for what, mask in _offenders(table[name], rule).items():
-            count = int(mask.sum())
-            if count:
+            at_fault = table.loc[mask.to_numpy(bool), name]
+            if len(at_fault):
                 raise ContractError(
-                    f"Table '{schema_name}', column '{name}': {count} of {len(table)} rows at fault ({what})",
-                    got=f"rows {list(table.index[mask.to_numpy(bool)][:3])}, values {table.loc[mask.to_numpy(bool), name].head(3).tolist()}",
+                    f"Table '{schema_name}', column '{name}': {len(at_fault)} of {len(table)} rows at fault ({what})",
+                    got=f"rows {at_fault.index[:3].tolist()}, values {at_fault.head(3).tolist()}",
                     where=where,
                 )
     key = schema.get("x-key")
@@ -206,9 +206,7 @@ def conform(table: pd.DataFrame, schema_name: str) -> pd.DataFrame:
     return table[list(rules)].astype({n: _PANDAS_TYPES[_column_type(r)[0]] for n, r in rules.items()})
 
 
-def write_table(
-    table: pd.DataFrame, path: str | Path, schema_name: str, made_by: dict | None = None
-) -> None:
+def write_table(table: pd.DataFrame, path: str | Path, schema_name: str, made_by: dict | None = None) -> None:
     """Check ``table`` and write it as TSV (9 significant digits; empty = missing), provenance beside it."""
     check_table(table, schema_name, where=path)
     text = conform(table, schema_name).to_csv(sep="\t", index=False, float_format="%.9g", lineterminator="\n")
