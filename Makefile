@@ -1,0 +1,42 @@
+# Thin names for one command each. `make demo` and `make test` make .venv first.
+PYTHON ?= python3
+VENV ?= .venv
+# further arguments for pip, such as the index that holds the build of PyTorch you want
+PIP_ARGS ?=
+# processes that run tests
+TEST_JOBS ?= 2
+
+export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
+export PYTHONPATH :=
+
+.PHONY: demo test lint bench slurm-profile clean
+
+demo: $(VENV)/installed
+	snakemake --profile profiles/local --configfile config/demo.yaml
+	python scripts/print_scores.py --results results/demo
+
+test: $(VENV)/installed
+	python -m pytest -n $(TEST_JOBS)
+
+lint: $(VENV)/installed
+	ruff check .
+	ruff format --check .
+	snakefmt --check workflow
+	snakemake --lint --configfile config/demo.yaml
+
+bench: $(VENV)/installed
+	python tests/benchmarks/compare_recipes.py
+	python tests/benchmarks/motif_discovery.py
+
+# lets `snakemake --profile slurm` find the profile from this folder
+slurm-profile:
+	ln -sfn profiles/slurm slurm
+
+clean:
+	rm -rf results/demo .snakemake
+
+$(VENV)/installed: requirements.txt
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed, this is " + sys.version)'
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/python -m pip install --disable-pip-version-check $(PIP_ARGS) -r requirements.txt
+	touch $(VENV)/installed

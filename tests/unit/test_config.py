@@ -1,0 +1,133 @@
+"""The configuration: all faults at once, defaults, runs, options, raw inputs."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+from jsonschema import Draft202012Validator
+
+from biosae import config as configuration
+from biosae.errors import ConfigError
+
+ROOT = Path(__file__).resolve().parents[2]
+SCHEMA = ROOT / "workflow" / "schemas" / "config.schema.yaml"
+SMALLEST = {
+    "layer": {"name": "conv1d_2"},
+    "activations": {"train": "a", "validation": "b"},
+    "genome": "g.fa",
+    "matching": {"database": "d.meme"},
+}
+
+
+def load(**changes):
+    return configuration.load_config({**SMALLEST, **changes}, SCHEMA)
+
+
+def test_defaults_are_filled():
+    full = load()
+    assert full["select"] == {
+        "min_nonzero": 1000,
+        "min_above_half": 200,
+        "above_half_of": "mean",
+        "max_nodes": None,
+    }
+    assert full["sae"]["grid"]["k"] == [36]
+
+
+def test_all_faults_are_reported_at_once_with_their_keys():
+    with pytest.raises(ConfigError) as caught:
+        load(genome=3, selct={}, motifs={"engine": "memo", "chunks": 0})
+    message = str(caught.value)
+    assert "4 fault(s)" in message
+    for part in ("genome: 3 is not of type", "'selct' was unexpected", "motifs.engine: 'memo'", "motifs.chunks: 0"):
+        assert part in message
+
+
+def test_a_number_that_yaml_reads_as_text_is_a_number():
+    assert yaml.safe_load("1e-3") == "1e-3"  # the trap
+    full = load(sae={"grid": {"learning_rate": ["1e-3"]}})
+    assert full["sae"]["grid"]["learning_rate"] == [0.001]
+
+
+def test_runs_of_a_grid_are_named_by_what_distinguishes_them():
+    full = load(sae={"grid": {"expansion": [4, 8], "k": [36], "learning_rate": [1e-5], "seed": [0, 1]}})
+    assert list(configuration.runs(full)) == [
+        "topk-x4-k36-lr1e-05-s0",
+        "topk-x4-k36-lr1e-05-s1",
+        "topk-x8-k36-lr1e-05-s0",
+        "topk-x8-k36-lr1e-05-s1",
+        "raw",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("k", "k_of", "count"), [(36, "absolute", 36), (0.05, "input_channels", 36), (0.0125, "hidden_units", 36)]
+)
+def test_k_is_resolved_as_its_key_says(k, k_of, count):
+    full = load(sae={"grid": {"k": [k]}, "k_of": k_of})
+    assert next(iter(configuration.runs(full).values()))["k"] == count
+
+
+def test_a_fraction_taken_as_a_count_is_refused():
+    with pytest.raises(ConfigError, match="does not give a number of active nodes"):
+        load(sae={"grid": {"k": [0.05]}})
+
+
+def test_an_unknown_layer_needs_its_geometry():
+    with pytest.raises(ConfigError, match="geometry of layer 'mine' is not known"):
+        load(layer={"name": "mine"})
+    own = {"name": "mine", "channels": 8, "stride_bp": 4, "left_bp": 5, "right_bp": 9}
+    assert configuration.layer_of(load(layer=own)).window_bp == 14
+
+
+def test_a_geometry_that_contradicts_a_known_layer_is_refused():
+    with pytest.raises(ConfigError, match="contradicts the measured one"):
+        load(layer={"name": "conv1d_2", "left_bp": 9})
+
+
+def test_options():
+    words = configuration.options({"top_per_part": 8, "shuffle": False, "x": None, "q": [1, 2], "a": "-mod oops"})
+    assert words == ["--top-per-part", "8", "--no-shuffle", "--q", "1", "2", "--a=-mod oops"]
+
+
+def test_every_key_of_the_schema_is_described_and_documented():
+    documented = (ROOT / "config" / "README.md").read_text()
+
+    def walk(schema, path):
+        for name, rule in schema.get("properties", {}).items():
+            assert rule.get("description"), f"{path}{name} has no description"
+            assert f"`{name}`" in documented, f"config/README.md says nothing of {path}{name}"
+            walk(rule, f"{path}{name}.")
+            walk(rule.get("items", {}), f"{path}{name}[].")
+
+    walk(yaml.safe_load(SCHEMA.read_text()), "")
+
+
+@pytest.mark.parametrize("name", ["config.yaml", "demo.yaml"])
+def test_the_configs_that_we_ship_fit_the_schema(name):
+    Draft202012Validator.check_schema(yaml.safe_load(SCHEMA.read_text()))
+    configuration.load_config(yaml.safe_load((ROOT / "config" / name).read_text()), SCHEMA)
+
+
+def test_files_of_a_store_are_in_the_order_of_their_numbers(tmp_path):
+    for number in (10, 2, 0):
+        (tmp_path / f"activations_{number}.h5").touch()
+    (tmp_path / "train_seqs.bed").touch()
+    names = [Path(file).name for file in configuration.store_files(tmp_path)]
+    assert names == ["activations_0.h5", "activations_2.h5", "activations_10.h5", "train_seqs.bed"]
+
+
+def test_missing_raw_inputs_are_all_named(tmp_path):
+    train = tmp_path / "train"
+    train.mkdir()
+    for number in (0, 2):
+        (train / f"activations_{number}.h5").touch()
+    (train / "train_seqs.bed").touch()
+    full = load(activations={"train": str(train), "validation": str(tmp_path / "none")})
+    with pytest.raises(ConfigError) as caught:
+        configuration.check_inputs(full)
+    message = str(caught.value)
+    assert "activations_1.h5 is missing" in message
+    assert "activations.validation: no such folder" in message
+    assert "genome: no such file: g.fa" in message
+    assert "matching.database: no such file: d.meme" in message

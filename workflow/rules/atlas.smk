@@ -1,0 +1,110 @@
+# Tables -> one row a node, one row a run, one page a run.
+#
+# Reads:  every table of a run
+# Writes: {run}/nodes.tsv, figures/training_curve.{svg,png}, atlas/index.html; summary.tsv
+
+
+rule summarise_nodes:
+    input:
+        selected=rules.select_nodes.output.selected,
+        manifest=rules.write_seqlets.output.manifest,
+        motifs=rules.collect_motifs.output.table,
+        matches=rules.match_motifs.output.matches,
+    output:
+        nodes=f"{RUN}/nodes.tsv",
+    params:
+        run=subpath(output.nodes, parent=True),
+        program=f"{SCRIPTS}/summarise_nodes.py",
+        code=code("summarise_nodes"),
+    log:
+        f"{LOGS}/{{run}}/summarise_nodes.log",
+    benchmark:
+        f"{BENCHMARKS}/{{run}}/summarise_nodes.tsv"
+    conda:
+        "../../envs/atlas.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=15,
+    shell:
+        "python {params.program:q} --run {params.run:q} --output {output.nodes:q} > {log:q} 2>&1"
+
+
+rule plot_training:
+    input:
+        curve=f"{RUN}/training_curve.tsv",
+    output:
+        figures=multiext(f"{RUN}/figures/training_curve", ".svg", ".png"),
+    params:
+        run=subpath(input.curve, parent=True),
+        folder=subpath(output.figures[0], parent=True),
+        program=f"{SCRIPTS}/plot_training.py",
+        code=code("plot_training"),
+    log:
+        f"{LOGS}/{{run}}/plot_training.log",
+    benchmark:
+        f"{BENCHMARKS}/{{run}}/plot_training.tsv"
+    conda:
+        "../../envs/atlas.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=15,
+    shell:
+        "python {params.program:q} --run {params.run:q} --output {params.folder:q} > {log:q} 2>&1"
+
+
+rule build_page:
+    input:
+        nodes=rules.summarise_nodes.output.nodes,
+        motifs=rules.collect_motifs.output.meme,
+        matches=rules.match_motifs.output.matches,
+        evaluation=f"{RUN}/evaluation.json",
+        umap=rules.embed_nodes.output.umap,
+        overlaps=rules.overlap_annotations.output.overlaps,
+        jaccard=rules.compute_jaccard.output.jaccard,
+        curve=rules.plot_training.output.figures,
+        recovery=[f"{RUN}/recovery.json"] if CONFIG["synthetic"] else [],
+    output:
+        page=f"{RUN}/atlas/index.html",
+    params:
+        run=subpath(input.nodes, parent=True),
+        program=f"{SCRIPTS}/build_page.py",
+        code=code("build_page"),
+    log:
+        f"{LOGS}/{{run}}/build_page.log",
+    benchmark:
+        f"{BENCHMARKS}/{{run}}/build_page.tsv"
+    conda:
+        "../../envs/atlas.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=30,
+    shell:
+        "python {params.program:q} --run {params.run:q} --output {output.page:q} > {log:q} 2>&1"
+
+
+rule summarise_runs:
+    input:
+        nodes=per_run("nodes.tsv"),
+        evaluations=per_run("evaluation.json"),
+        recovery=per_run("recovery.json") if CONFIG["synthetic"] else [],
+    output:
+        summary=f"{RESULTS}/summary.tsv",
+    params:
+        runs=per_run("")[: len(RUNS)],
+        program=f"{SCRIPTS}/summarise_runs.py",
+        code=code("summarise_runs"),
+    log:
+        f"{LOGS}/summarise_runs.log",
+    benchmark:
+        f"{BENCHMARKS}/summarise_runs.tsv"
+    conda:
+        "../../envs/atlas.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=15,
+    shell:
+        "python {params.program:q} --runs {params.runs:q} --output {output.summary:q} > {log:q} 2>&1"

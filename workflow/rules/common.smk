@@ -1,0 +1,106 @@
+# What every rule file shares: the checked configuration, the runs, and where things lie.
+#
+# Defines: CONFIG (complete), LAYER, RUNS (name -> settings), paths, FINAL (targets of rule all),
+# and small functions that turn a config section into command-line options.
+import json
+import re
+import sys
+from pathlib import Path
+
+SCRIPTS = str(Path(workflow.basedir).parent / "scripts")
+sys.path.insert(0, SCRIPTS)
+
+from biosae import config as configuration
+from biosae.codehash import code_hash
+from biosae.errors import BiosaeError
+
+try:
+    CONFIG = configuration.load_config(config, Path(workflow.basedir) / "schemas" / "config.schema.yaml")
+    RUNS = configuration.runs(CONFIG)
+    LAYER = configuration.layer_of(CONFIG)
+    RESULTS = CONFIG["results"].rstrip("/")
+    SYNTHETIC = f"{RESULTS}/synthetic"
+    configuration.check_inputs(CONFIG, SYNTHETIC if CONFIG["synthetic"] else None)
+except BiosaeError as error:
+    raise WorkflowError(str(error)) from None
+
+TRAINED = [name for name, run in RUNS.items() if run["kind"] in configuration.TRAINED_KINDS]
+BASELINES = [name for name in RUNS if name not in TRAINED]
+LAYER_DIR = f"{RESULTS}/{LAYER.name}"
+RUN = f"{LAYER_DIR}/{{run}}"
+LOGS = f"{RESULTS}/logs/{LAYER.name}"
+BENCHMARKS = f"{RESULTS}/benchmarks/{LAYER.name}"
+CHUNKS = range(CONFIG["motifs"]["chunks"])
+PAD = ["--pad-bp", str(CONFIG["activations"]["pad_bp"])]
+ENCODED = configuration.encoded_store(CONFIG)
+DEVICE = ["--device", CONFIG["sae"]["device"]]
+MOTIF_OPTIONS = configuration.options(
+    {key: value for key, value in CONFIG["motifs"].items() if key not in ("chunks", "significance")}
+)
+MATCH_OPTIONS = configuration.options(
+    {key: value for key, value in CONFIG["matching"].items() if key != "database"}
+)
+
+
+def code(program):
+    """Hash of the code that a program uses: a changed module re-runs the rules that use it."""
+    return code_hash(program, Path(SCRIPTS))
+
+
+def section(name, *only):
+    """Command-line options for a config section, or for some of its keys."""
+    return configuration.options(CONFIG[name], only or None)
+
+
+def store(folder):
+    """The files of an activation store, known before any of them is made when the demo makes them."""
+    if CONFIG["synthetic"] and folder.startswith(f"{SYNTHETIC}/"):
+        return synthetic_store(Path(folder).name)
+    return configuration.store_files(folder)
+
+
+def synthetic_store(split):
+    """The files of one store of the demo, in the published layout."""
+    folder = f"{SYNTHETIC}/activations/{split}"
+    table = {"train": "train_seqs.bed", "validation": "valid_seqs.bed"}[split]
+    files = range(CONFIG["synthetic"]["files_per_split"])
+    return [f"{folder}/activations_{number}.h5" for number in files] + [f"{folder}/{table}"]
+
+
+def per_run(*names):
+    """These files of every run."""
+    return [f"{LAYER_DIR}/{run}/{name}" for run in RUNS for name in names]
+
+
+def training_options(wildcards):
+    """Options of train_sae for one run."""
+    return configuration.run_options(CONFIG, wildcards.run) + PAD + configuration.layer_options(CONFIG)
+
+
+def baseline_options(wildcards):
+    """Options of build_baseline for one run."""
+    kind = configuration.options({"kind": RUNS[wildcards.run]["kind"]})
+    shared = section("sae", "preset", "normaliser", "evaluation_positions", "device")
+    return kind + shared + PAD + configuration.layer_options(CONFIG)
+
+
+def stage_settings(wildcards):
+    """What a per-node result depends on beside its input, as one line of JSON."""
+    stages = {
+        "meme": (MOTIF_OPTIONS, "discover_motifs"),
+        "tomtom": (MATCH_OPTIONS, "match_motifs"),
+    }
+    settings, program = stages[wildcards.stage]
+    return json.dumps({"options": settings, "code": code(program)}, sort_keys=True)
+
+
+FINAL = per_run(
+    "evaluation.json",
+    "motifs.meme",
+    "jaccard.tsv",
+    "overlaps.tsv",
+    "figures/training_curve.svg",
+    "figures/umap.svg",
+    "nodes.tsv",
+    "atlas/index.html",
+) + [f"{RESULTS}/summary.tsv"]

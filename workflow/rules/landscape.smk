@@ -1,0 +1,117 @@
+# Nodes seen together: UMAP and clusters, Jaccard similarity over loci, overlaps with annotations.
+#
+# Reads:  {run}/checkpoint/, selected_nodes.tsv, seqlets/, the annotation BED files
+# Writes: {run}/umap.tsv, jaccard.tsv, overlaps.tsv, figures/{umap,jaccard,overlaps}.{svg,png}
+
+
+rule embed_nodes:
+    input:
+        weights=f"{RUN}/checkpoint/model.safetensors",
+        config=f"{RUN}/checkpoint/config.json",
+        selected=rules.select_nodes.output.selected,
+        bed=rules.write_seqlets.output.bed,
+    output:
+        umap=f"{RUN}/umap.tsv",
+    params:
+        run=subpath(input.selected, parent=True),
+        options=section("landscape", "n_neighbors", "min_dist", "n_clusters", "seed"),
+        program=f"{SCRIPTS}/embed_nodes.py",
+        code=code("embed_nodes"),
+    log:
+        f"{LOGS}/{{run}}/embed_nodes.log",
+    benchmark:
+        f"{BENCHMARKS}/{{run}}/embed_nodes.tsv"
+    conda:
+        "../../envs/analysis.yaml"
+    threads: 1
+    resources:
+        mem_mb=8000,
+        runtime=60,
+    shell:
+        "python {params.program:q} --run {params.run:q} {params.options:q} "
+        "--output {output.umap:q} > {log:q} 2>&1"
+
+
+rule compute_jaccard:
+    input:
+        manifest=rules.write_seqlets.output.manifest,
+        bed=rules.write_seqlets.output.bed,
+    output:
+        jaccard=f"{RUN}/jaccard.tsv",
+    params:
+        run=subpath(output.jaccard, parent=True),
+        options=section("landscape", "min_jaccard"),
+        program=f"{SCRIPTS}/compute_jaccard.py",
+        code=code("compute_jaccard"),
+    log:
+        f"{LOGS}/{{run}}/compute_jaccard.log",
+    benchmark:
+        f"{BENCHMARKS}/{{run}}/compute_jaccard.tsv"
+    conda:
+        "../../envs/analysis.yaml"
+    threads: 1
+    resources:
+        mem_mb=8000,
+        runtime=60,
+    shell:
+        "python {params.program:q} --run {params.run:q} {params.options:q} "
+        "--output {output.jaccard:q} > {log:q} 2>&1"
+
+
+rule overlap_annotations:
+    input:
+        manifest=rules.write_seqlets.output.manifest,
+        bed=rules.write_seqlets.output.bed,
+        background=rules.write_seqlets.output.background,
+        annotations=[entry["path"] for entry in CONFIG["landscape"]["annotations"]],
+    output:
+        overlaps=f"{RUN}/overlaps.tsv",
+    params:
+        run=subpath(output.overlaps, parent=True),
+        options=configuration.annotation_options(CONFIG),
+        program=f"{SCRIPTS}/overlap_annotations.py",
+        code=code("overlap_annotations"),
+    log:
+        f"{LOGS}/{{run}}/overlap_annotations.log",
+    benchmark:
+        f"{BENCHMARKS}/{{run}}/overlap_annotations.tsv"
+    conda:
+        "../../envs/analysis.yaml"
+    threads: 1
+    resources:
+        mem_mb=8000,
+        runtime=60,
+    shell:
+        "python {params.program:q} --run {params.run:q} {params.options:q} "
+        "--output {output.overlaps:q} > {log:q} 2>&1"
+
+
+rule plot_landscape:
+    input:
+        umap=rules.embed_nodes.output.umap,
+        jaccard=rules.compute_jaccard.output.jaccard,
+        overlaps=rules.overlap_annotations.output.overlaps,
+    output:
+        figures=expand(
+            f"{RUN}/figures/{{figure}}.{{kind}}",
+            figure=["umap", "jaccard", "overlaps"],
+            kind=["svg", "png"],
+            allow_missing=True,
+        ),
+    params:
+        run=subpath(input.umap, parent=True),
+        folder=subpath(output.figures[0], parent=True),
+        program=f"{SCRIPTS}/plot_landscape.py",
+        code=code("plot_landscape"),
+    log:
+        f"{LOGS}/{{run}}/plot_landscape.log",
+    benchmark:
+        f"{BENCHMARKS}/{{run}}/plot_landscape.tsv"
+    conda:
+        "../../envs/analysis.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=30,
+    shell:
+        "python {params.program:q} --run {params.run:q} --output {params.folder:q} > {log:q} 2>&1"

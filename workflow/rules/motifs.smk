@@ -1,0 +1,173 @@
+# Seqlets -> motifs -> matches.
+#
+# Reads:  {run}/seqlets/, the motif database
+# Writes: {run}/motifs/chunk_{i}.{meme,tsv}, status_{i}.tsv, meme/{rank}_n{node}/meme.txt,
+#         motifs.tsv, motifs.meme, matches.tsv, tomtom/{rank}_n{node}/tomtom.tsv
+# Chunks: nodes are dealt to a fixed number of jobs; a node's result does not depend on them.
+#
+# settings.json changes when the settings or the code do. A node's files are written by the chunk
+# that holds it, so this is what tells Snakemake that a node's file, asked for by name, is stale.
+
+
+rule note_motif_settings:
+    output:
+        settings=f"{RUN}/{{stage}}/settings.json",
+    wildcard_constraints:
+        stage="meme|tomtom",
+    params:
+        settings=stage_settings,
+    log:
+        f"{LOGS}/{{run}}/{{stage}}_settings.log",
+    conda:
+        "../../envs/motifs.yaml"
+    threads: 1
+    resources:
+        mem_mb=500,
+        runtime=5,
+    shell:
+        "printf '%s\\n' {params.settings:q} > {output.settings:q} 2> {log:q}"
+
+
+rule discover_motifs:
+    input:
+        manifest=rules.write_seqlets.output.manifest,
+        background=rules.write_seqlets.output.background,
+        settings=f"{RUN}/meme/settings.json",
+    output:
+        meme=f"{RUN}/motifs/chunk_{{chunk}}.meme",
+        motifs=f"{RUN}/motifs/chunk_{{chunk}}.tsv",
+        status=f"{RUN}/motifs/status_{{chunk}}.tsv",
+    params:
+        fasta=subpath(input.manifest, parent=True),
+        folder=subpath(output.meme, parent=True),
+        nodes=subpath(input.settings, parent=True),
+        options=MOTIF_OPTIONS,
+        chunks=len(CHUNKS),
+        program=f"{SCRIPTS}/discover_motifs.py",
+        code=code("discover_motifs"),
+    log:
+        f"{LOGS}/{{run}}/discover_motifs/chunk_{{chunk}}.log",
+    benchmark:
+        f"{BENCHMARKS}/{{run}}/discover_motifs/chunk_{{chunk}}.tsv"
+    conda:
+        "../../envs/motifs.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=720,
+    shell:
+        "python {params.program:q} --fasta {params.fasta:q} --manifest {input.manifest:q} "
+        "--background {input.background:q} --chunk {wildcards.chunk} --chunks {params.chunks} "
+        "{params.options:q} --threads {threads} --meme-dir {params.nodes:q} "
+        "--output {params.folder:q} > {log:q} 2>&1"
+
+
+rule discover_node_motifs:
+    input:
+        manifest=rules.write_seqlets.output.manifest,
+        background=rules.write_seqlets.output.background,
+        settings=f"{RUN}/meme/settings.json",
+    output:
+        meme=f"{RUN}/meme/{{rank}}_n{{node}}/meme.txt",
+    params:
+        fasta=f"{RUN}/seqlets/{{rank}}_n{{node}}.fa",
+        nodes=subpath(input.settings, parent=True),
+        options=MOTIF_OPTIONS,
+        program=f"{SCRIPTS}/discover_motifs.py",
+        code=code("discover_motifs"),
+    log:
+        f"{LOGS}/{{run}}/meme/{{rank}}_n{{node}}.log",
+    benchmark:
+        f"{BENCHMARKS}/{{run}}/meme/{{rank}}_n{{node}}.tsv"
+    conda:
+        "../../envs/motifs.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=60,
+    shell:
+        "python {params.program:q} --fasta {params.fasta:q} --background {input.background:q} "
+        "{params.options:q} --threads {threads} --meme-dir {params.nodes:q} > {log:q} 2>&1"
+
+
+rule collect_motifs:
+    input:
+        manifest=rules.write_seqlets.output.manifest,
+        motifs=expand(f"{RUN}/motifs/chunk_{{chunk}}.tsv", chunk=CHUNKS, allow_missing=True),
+        memes=expand(f"{RUN}/motifs/chunk_{{chunk}}.meme", chunk=CHUNKS, allow_missing=True),
+    output:
+        table=f"{RUN}/motifs.tsv",
+        meme=f"{RUN}/motifs.meme",
+    params:
+        options=section("motifs", "significance"),
+        program=f"{SCRIPTS}/collect_motifs.py",
+        code=code("collect_motifs"),
+    log:
+        f"{LOGS}/{{run}}/collect_motifs.log",
+    benchmark:
+        f"{BENCHMARKS}/{{run}}/collect_motifs.tsv"
+    conda:
+        "../../envs/motifs.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=15,
+    shell:
+        "python {params.program:q} --manifest {input.manifest:q} --chunks {input.motifs:q} "
+        "--memes {input.memes:q} {params.options:q} --output-table {output.table:q} "
+        "--output-meme {output.meme:q} > {log:q} 2>&1"
+
+
+rule match_motifs:
+    input:
+        motifs=rules.collect_motifs.output.meme,
+        database=CONFIG["matching"]["database"],
+        settings=f"{RUN}/tomtom/settings.json",
+    output:
+        matches=f"{RUN}/matches.tsv",
+    params:
+        nodes=subpath(input.settings, parent=True),
+        options=MATCH_OPTIONS,
+        program=f"{SCRIPTS}/match_motifs.py",
+        code=code("match_motifs"),
+    log:
+        f"{LOGS}/{{run}}/match_motifs.log",
+    benchmark:
+        f"{BENCHMARKS}/{{run}}/match_motifs.tsv"
+    conda:
+        "../../envs/motifs.yaml"
+    threads: 2
+    resources:
+        mem_mb=8000,
+        runtime=120,
+    shell:
+        "python {params.program:q} --motifs {input.motifs:q} --database {input.database:q} "
+        "{params.options:q} --threads {threads} --tomtom-dir {params.nodes:q} "
+        "--output {output.matches:q} > {log:q} 2>&1"
+
+
+rule match_node_motifs:
+    input:
+        motifs=rules.discover_node_motifs.output.meme,
+        database=CONFIG["matching"]["database"],
+        settings=f"{RUN}/tomtom/settings.json",
+    output:
+        tomtom=f"{RUN}/tomtom/{{rank}}_n{{node}}/tomtom.tsv",
+    params:
+        nodes=subpath(input.settings, parent=True),
+        options=MATCH_OPTIONS,
+        program=f"{SCRIPTS}/match_motifs.py",
+        code=code("match_motifs"),
+    log:
+        f"{LOGS}/{{run}}/tomtom/{{rank}}_n{{node}}.log",
+    benchmark:
+        f"{BENCHMARKS}/{{run}}/tomtom/{{rank}}_n{{node}}.tsv"
+    conda:
+        "../../envs/motifs.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    shell:
+        "python {params.program:q} --motifs {input.motifs:q} --database {input.database:q} "
+        "{params.options:q} --threads {threads} --tomtom-dir {params.nodes:q} > {log:q} 2>&1"

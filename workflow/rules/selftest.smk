@@ -1,0 +1,66 @@
+# The demo's world with planted truth, and the score of each run against it.
+# Only with a `synthetic` section in the config.
+#
+# Writes: synthetic/{genome.fa, activations/, truth/}; {run}/recovery.json, recovery_detectors.tsv
+
+
+rule simulate_activations:
+    input:
+        database=CONFIG["matching"]["database"],
+    output:
+        genome=f"{SYNTHETIC}/genome.fa",
+        train=synthetic_store("train"),
+        validation=synthetic_store("validation"),
+        truth=TRUTH,
+    params:
+        folder=SYNTHETIC,
+        options=section("synthetic") + PAD,
+        program=f"{SCRIPTS}/simulate_activations.py",
+        code=code("simulate_activations"),
+    log:
+        f"{RESULTS}/logs/synthetic/simulate_activations.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/synthetic/simulate_activations.tsv"
+    conda:
+        "../../envs/sae.yaml"
+    threads: 2
+    resources:
+        mem_mb=4000,
+        runtime=30,
+    shell:
+        "python {params.program:q} --database {input.database:q} {params.options:q} "
+        "--output {params.folder:q} > {log:q} 2>&1"
+
+
+rule score_recovery:
+    input:
+        validation=store(CONFIG["activations"]["validation"]),
+        truth=rules.simulate_activations.output.truth,
+        weights=f"{RUN}/checkpoint/model.safetensors",
+        selected=f"{RUN}/selected_nodes.tsv",
+        bed=f"{RUN}/seqlets/seqlets.bed.gz",
+        motifs=f"{RUN}/motifs.tsv",
+        meme=f"{RUN}/motifs.meme",
+    output:
+        recovery=f"{RUN}/recovery.json",
+        detectors=f"{RUN}/recovery_detectors.tsv",
+    params:
+        run=subpath(input.selected, parent=True),
+        truth=f"{SYNTHETIC}/truth",
+        store=CONFIG["activations"]["validation"],
+        options=PAD,
+        program=f"{SCRIPTS}/score_recovery.py",
+        code=code("score_recovery"),
+    log:
+        f"{LOGS}/{{run}}/score_recovery.log",
+    benchmark:
+        f"{BENCHMARKS}/{{run}}/score_recovery.tsv"
+    conda:
+        "../../envs/sae.yaml"
+    threads: 2
+    resources:
+        mem_mb=4000,
+        runtime=30,
+    shell:
+        "python {params.program:q} --run {params.run:q} --truth {params.truth:q} "
+        "--activations {params.store:q} {params.options:q} --output {output.recovery:q} > {log:q} 2>&1"
