@@ -186,7 +186,8 @@ def check_table(table: pd.DataFrame, schema_name: str, where: object = None) -> 
             at_fault = table.loc[mask.to_numpy(bool), name]
             if len(at_fault):
                 raise ContractError(
-                    f"Table '{schema_name}', column '{name}': {len(at_fault)} of {len(table)} rows at fault ({what})",
+                    f"Table '{schema_name}', column '{name}': "
+                    f"{len(at_fault)} of {len(table)} rows at fault ({what})",
                     got=f"rows {at_fault.index[:3].tolist()}, values {at_fault.head(3).tolist()}",
                     where=where,
                 )

@@ -76,7 +76,7 @@ def test_a_fraction_taken_as_a_count_is_refused():
 def test_an_unknown_layer_needs_its_geometry():
     with pytest.raises(ConfigError, match="geometry of layer 'mine' is not known"):
         load(layer={"name": "mine"})
-    own = {"name": "mine", "channels": 8, "stride_bp": 4, "left_bp": 5, "right_bp": 9}
+    own = {"name": "mine", "channels": 16, "stride_bp": 4, "left_bp": 5, "right_bp": 9}
     assert configuration.layer_of(load(layer=own)).window_bp == 14
 
 

@@ -9,11 +9,6 @@ rule compute_statistics:
         store=store(CONFIG["activations"]["train"]),
     output:
         statistics=f"{LAYER_DIR}/statistics.h5",
-    params:
-        folder=CONFIG["activations"]["train"],
-        options=section("statistics") + PAD + configuration.layer_options(CONFIG),
-        program=f"{SCRIPTS}/compute_statistics.py",
-        code=code("compute_statistics"),
     log:
         f"{LOGS}/statistics.log",
     benchmark:
@@ -24,6 +19,11 @@ rule compute_statistics:
     resources:
         mem_mb=4000,
         runtime=240,
+    params:
+        folder=CONFIG["activations"]["train"],
+        options=section("statistics") + PAD + configuration.layer_options(CONFIG),
+        program=f"{SCRIPTS}/compute_statistics.py",
+        code=code("compute_statistics"),
     shell:
         "python {params.program:q} --activations {params.folder:q} {params.options:q} "
         "--output {output.statistics:q} > {log:q} 2>&1"

@@ -12,10 +12,6 @@ rule summarise_nodes:
         matches=rules.match_motifs.output.matches,
     output:
         nodes=f"{RUN}/nodes.tsv",
-    params:
-        run=subpath(output.nodes, parent=True),
-        program=f"{SCRIPTS}/summarise_nodes.py",
-        code=code("summarise_nodes"),
     log:
         f"{LOGS}/{{run}}/summarise_nodes.log",
     benchmark:
@@ -26,6 +22,10 @@ rule summarise_nodes:
     resources:
         mem_mb=2000,
         runtime=15,
+    params:
+        run=subpath(output.nodes, parent=True),
+        program=f"{SCRIPTS}/summarise_nodes.py",
+        code=code("summarise_nodes"),
     shell:
         "python {params.program:q} --run {params.run:q} --output {output.nodes:q} > {log:q} 2>&1"
 
@@ -35,11 +35,6 @@ rule plot_training:
         curve=f"{RUN}/training_curve.tsv",
     output:
         figures=multiext(f"{RUN}/figures/training_curve", ".svg", ".png"),
-    params:
-        run=subpath(input.curve, parent=True),
-        folder=subpath(output.figures[0], parent=True),
-        program=f"{SCRIPTS}/plot_training.py",
-        code=code("plot_training"),
     log:
         f"{LOGS}/{{run}}/plot_training.log",
     benchmark:
@@ -50,6 +45,11 @@ rule plot_training:
     resources:
         mem_mb=2000,
         runtime=15,
+    params:
+        run=subpath(input.curve, parent=True),
+        folder=subpath(output.figures[0], parent=True),
+        program=f"{SCRIPTS}/plot_training.py",
+        code=code("plot_training"),
     shell:
         "python {params.program:q} --run {params.run:q} --output {params.folder:q} > {log:q} 2>&1"
 
@@ -67,10 +67,6 @@ rule build_page:
         recovery=[f"{RUN}/recovery.json"] if CONFIG["synthetic"] else [],
     output:
         page=f"{RUN}/atlas/index.html",
-    params:
-        run=subpath(input.nodes, parent=True),
-        program=f"{SCRIPTS}/build_page.py",
-        code=code("build_page"),
     log:
         f"{LOGS}/{{run}}/build_page.log",
     benchmark:
@@ -81,6 +77,10 @@ rule build_page:
     resources:
         mem_mb=4000,
         runtime=30,
+    params:
+        run=subpath(input.nodes, parent=True),
+        program=f"{SCRIPTS}/build_page.py",
+        code=code("build_page"),
     shell:
         "python {params.program:q} --run {params.run:q} --output {output.page:q} > {log:q} 2>&1"
 
@@ -92,10 +92,6 @@ rule summarise_runs:
         recovery=per_run("recovery.json") if CONFIG["synthetic"] else [],
     output:
         summary=f"{RESULTS}/summary.tsv",
-    params:
-        runs=per_run("")[: len(RUNS)],
-        program=f"{SCRIPTS}/summarise_runs.py",
-        code=code("summarise_runs"),
     log:
         f"{LOGS}/summarise_runs.log",
     benchmark:
@@ -106,5 +102,9 @@ rule summarise_runs:
     resources:
         mem_mb=2000,
         runtime=15,
+    params:
+        runs=per_run("")[: len(RUNS)],
+        program=f"{SCRIPTS}/summarise_runs.py",
+        code=code("summarise_runs"),
     shell:
         "python {params.program:q} --runs {params.runs:q} --output {output.summary:q} > {log:q} 2>&1"

@@ -12,11 +12,6 @@ rule embed_nodes:
         bed=rules.write_seqlets.output.bed,
     output:
         umap=f"{RUN}/umap.tsv",
-    params:
-        run=subpath(input.selected, parent=True),
-        options=section("landscape", "n_neighbors", "min_dist", "n_clusters", "seed"),
-        program=f"{SCRIPTS}/embed_nodes.py",
-        code=code("embed_nodes"),
     log:
         f"{LOGS}/{{run}}/embed_nodes.log",
     benchmark:
@@ -27,6 +22,11 @@ rule embed_nodes:
     resources:
         mem_mb=8000,
         runtime=60,
+    params:
+        run=subpath(input.selected, parent=True),
+        options=section("landscape", "n_neighbors", "min_dist", "n_clusters", "seed"),
+        program=f"{SCRIPTS}/embed_nodes.py",
+        code=code("embed_nodes"),
     shell:
         "python {params.program:q} --run {params.run:q} {params.options:q} "
         "--output {output.umap:q} > {log:q} 2>&1"
@@ -38,11 +38,6 @@ rule compute_jaccard:
         bed=rules.write_seqlets.output.bed,
     output:
         jaccard=f"{RUN}/jaccard.tsv",
-    params:
-        run=subpath(output.jaccard, parent=True),
-        options=section("landscape", "min_jaccard"),
-        program=f"{SCRIPTS}/compute_jaccard.py",
-        code=code("compute_jaccard"),
     log:
         f"{LOGS}/{{run}}/compute_jaccard.log",
     benchmark:
@@ -53,6 +48,11 @@ rule compute_jaccard:
     resources:
         mem_mb=8000,
         runtime=60,
+    params:
+        run=subpath(output.jaccard, parent=True),
+        options=section("landscape", "min_jaccard"),
+        program=f"{SCRIPTS}/compute_jaccard.py",
+        code=code("compute_jaccard"),
     shell:
         "python {params.program:q} --run {params.run:q} {params.options:q} "
         "--output {output.jaccard:q} > {log:q} 2>&1"
@@ -66,11 +66,6 @@ rule overlap_annotations:
         annotations=[entry["path"] for entry in CONFIG["landscape"]["annotations"]],
     output:
         overlaps=f"{RUN}/overlaps.tsv",
-    params:
-        run=subpath(output.overlaps, parent=True),
-        options=configuration.annotation_options(CONFIG),
-        program=f"{SCRIPTS}/overlap_annotations.py",
-        code=code("overlap_annotations"),
     log:
         f"{LOGS}/{{run}}/overlap_annotations.log",
     benchmark:
@@ -81,6 +76,11 @@ rule overlap_annotations:
     resources:
         mem_mb=8000,
         runtime=60,
+    params:
+        run=subpath(output.overlaps, parent=True),
+        options=configuration.annotation_options(CONFIG),
+        program=f"{SCRIPTS}/overlap_annotations.py",
+        code=code("overlap_annotations"),
     shell:
         "python {params.program:q} --run {params.run:q} {params.options:q} "
         "--output {output.overlaps:q} > {log:q} 2>&1"
@@ -98,11 +98,6 @@ rule plot_landscape:
             kind=["svg", "png"],
             allow_missing=True,
         ),
-    params:
-        run=subpath(input.umap, parent=True),
-        folder=subpath(output.figures[0], parent=True),
-        program=f"{SCRIPTS}/plot_landscape.py",
-        code=code("plot_landscape"),
     log:
         f"{LOGS}/{{run}}/plot_landscape.log",
     benchmark:
@@ -113,5 +108,10 @@ rule plot_landscape:
     resources:
         mem_mb=4000,
         runtime=30,
+    params:
+        run=subpath(input.umap, parent=True),
+        folder=subpath(output.figures[0], parent=True),
+        program=f"{SCRIPTS}/plot_landscape.py",
+        code=code("plot_landscape"),
     shell:
         "python {params.program:q} --run {params.run:q} --output {params.folder:q} > {log:q} 2>&1"

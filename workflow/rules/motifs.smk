@@ -12,18 +12,18 @@
 rule note_motif_settings:
     output:
         settings=f"{RUN}/{{stage}}/settings.json",
-    wildcard_constraints:
-        stage="meme|tomtom",
-    params:
-        settings=stage_settings,
     log:
         f"{LOGS}/{{run}}/{{stage}}_settings.log",
+    wildcard_constraints:
+        stage="meme|tomtom",
     conda:
         "../../envs/motifs.yaml"
     threads: 1
     resources:
         mem_mb=500,
         runtime=5,
+    params:
+        settings=stage_settings,
     shell:
         "printf '%s\\n' {params.settings:q} > {output.settings:q} 2> {log:q}"
 
@@ -37,14 +37,6 @@ rule discover_motifs:
         meme=f"{RUN}/motifs/chunk_{{chunk}}.meme",
         motifs=f"{RUN}/motifs/chunk_{{chunk}}.tsv",
         status=f"{RUN}/motifs/status_{{chunk}}.tsv",
-    params:
-        fasta=subpath(input.manifest, parent=True),
-        folder=subpath(output.meme, parent=True),
-        nodes=subpath(input.settings, parent=True),
-        options=MOTIF_OPTIONS,
-        chunks=len(CHUNKS),
-        program=f"{SCRIPTS}/discover_motifs.py",
-        code=code("discover_motifs"),
     log:
         f"{LOGS}/{{run}}/discover_motifs/chunk_{{chunk}}.log",
     benchmark:
@@ -55,6 +47,14 @@ rule discover_motifs:
     resources:
         mem_mb=4000,
         runtime=720,
+    params:
+        fasta=subpath(input.manifest, parent=True),
+        folder=subpath(output.meme, parent=True),
+        nodes=subpath(input.settings, parent=True),
+        options=MOTIF_OPTIONS,
+        chunks=len(CHUNKS),
+        program=f"{SCRIPTS}/discover_motifs.py",
+        code=code("discover_motifs"),
     shell:
         "python {params.program:q} --fasta {params.fasta:q} --manifest {input.manifest:q} "
         "--background {input.background:q} --chunk {wildcards.chunk} --chunks {params.chunks} "
@@ -69,12 +69,6 @@ rule discover_node_motifs:
         settings=f"{RUN}/meme/settings.json",
     output:
         meme=f"{RUN}/meme/{{rank}}_n{{node}}/meme.txt",
-    params:
-        fasta=f"{RUN}/seqlets/{{rank}}_n{{node}}.fa",
-        nodes=subpath(input.settings, parent=True),
-        options=MOTIF_OPTIONS,
-        program=f"{SCRIPTS}/discover_motifs.py",
-        code=code("discover_motifs"),
     log:
         f"{LOGS}/{{run}}/meme/{{rank}}_n{{node}}.log",
     benchmark:
@@ -85,6 +79,12 @@ rule discover_node_motifs:
     resources:
         mem_mb=2000,
         runtime=60,
+    params:
+        fasta=f"{RUN}/seqlets/{{rank}}_n{{node}}.fa",
+        nodes=subpath(input.settings, parent=True),
+        options=MOTIF_OPTIONS,
+        program=f"{SCRIPTS}/discover_motifs.py",
+        code=code("discover_motifs"),
     shell:
         "python {params.program:q} --fasta {params.fasta:q} --background {input.background:q} "
         "{params.options:q} --threads {threads} --meme-dir {params.nodes:q} > {log:q} 2>&1"
@@ -93,15 +93,15 @@ rule discover_node_motifs:
 rule collect_motifs:
     input:
         manifest=rules.write_seqlets.output.manifest,
-        motifs=expand(f"{RUN}/motifs/chunk_{{chunk}}.tsv", chunk=CHUNKS, allow_missing=True),
-        memes=expand(f"{RUN}/motifs/chunk_{{chunk}}.meme", chunk=CHUNKS, allow_missing=True),
+        motifs=expand(
+            f"{RUN}/motifs/chunk_{{chunk}}.tsv", chunk=CHUNKS, allow_missing=True
+        ),
+        memes=expand(
+            f"{RUN}/motifs/chunk_{{chunk}}.meme", chunk=CHUNKS, allow_missing=True
+        ),
     output:
         table=f"{RUN}/motifs.tsv",
         meme=f"{RUN}/motifs.meme",
-    params:
-        options=section("motifs", "significance"),
-        program=f"{SCRIPTS}/collect_motifs.py",
-        code=code("collect_motifs"),
     log:
         f"{LOGS}/{{run}}/collect_motifs.log",
     benchmark:
@@ -112,6 +112,10 @@ rule collect_motifs:
     resources:
         mem_mb=2000,
         runtime=15,
+    params:
+        options=section("motifs", "significance"),
+        program=f"{SCRIPTS}/collect_motifs.py",
+        code=code("collect_motifs"),
     shell:
         "python {params.program:q} --manifest {input.manifest:q} --chunks {input.motifs:q} "
         "--memes {input.memes:q} {params.options:q} --output-table {output.table:q} "
@@ -125,11 +129,6 @@ rule match_motifs:
         settings=f"{RUN}/tomtom/settings.json",
     output:
         matches=f"{RUN}/matches.tsv",
-    params:
-        nodes=subpath(input.settings, parent=True),
-        options=MATCH_OPTIONS,
-        program=f"{SCRIPTS}/match_motifs.py",
-        code=code("match_motifs"),
     log:
         f"{LOGS}/{{run}}/match_motifs.log",
     benchmark:
@@ -140,6 +139,11 @@ rule match_motifs:
     resources:
         mem_mb=8000,
         runtime=120,
+    params:
+        nodes=subpath(input.settings, parent=True),
+        options=MATCH_OPTIONS,
+        program=f"{SCRIPTS}/match_motifs.py",
+        code=code("match_motifs"),
     shell:
         "python {params.program:q} --motifs {input.motifs:q} --database {input.database:q} "
         "{params.options:q} --threads {threads} --tomtom-dir {params.nodes:q} "
@@ -153,11 +157,6 @@ rule match_node_motifs:
         settings=f"{RUN}/tomtom/settings.json",
     output:
         tomtom=f"{RUN}/tomtom/{{rank}}_n{{node}}/tomtom.tsv",
-    params:
-        nodes=subpath(input.settings, parent=True),
-        options=MATCH_OPTIONS,
-        program=f"{SCRIPTS}/match_motifs.py",
-        code=code("match_motifs"),
     log:
         f"{LOGS}/{{run}}/tomtom/{{rank}}_n{{node}}.log",
     benchmark:
@@ -168,6 +167,11 @@ rule match_node_motifs:
     resources:
         mem_mb=2000,
         runtime=30,
+    params:
+        nodes=subpath(input.settings, parent=True),
+        options=MATCH_OPTIONS,
+        program=f"{SCRIPTS}/match_motifs.py",
+        code=code("match_motifs"),
     shell:
         "python {params.program:q} --motifs {input.motifs:q} --database {input.database:q} "
         "{params.options:q} --threads {threads} --tomtom-dir {params.nodes:q} > {log:q} 2>&1"

@@ -16,19 +16,12 @@ rule train_sae:
         config=f"{RUN}/checkpoint/config.json",
         curve=f"{RUN}/training_curve.tsv",
         evaluation=f"{RUN}/evaluation.json",
-    wildcard_constraints:
-        run="|".join(map(re.escape, TRAINED)) or "no-trained-run",
-    params:
-        train=CONFIG["activations"]["train"],
-        validation=CONFIG["activations"]["validation"],
-        folder=subpath(output.curve, parent=True),
-        options=training_options,
-        program=f"{SCRIPTS}/train_sae.py",
-        code=code("train_sae"),
     log:
         f"{LOGS}/{{run}}/train_sae.log",
     benchmark:
         f"{BENCHMARKS}/{{run}}/train_sae.tsv"
+    wildcard_constraints:
+        run="|".join(map(re.escape, TRAINED)) or "no-trained-run",
     conda:
         "../../envs/sae.yaml"
     threads: 8
@@ -36,6 +29,13 @@ rule train_sae:
         mem_mb=16000,
         runtime=1440,
         gpu=1,
+    params:
+        train=CONFIG["activations"]["train"],
+        validation=CONFIG["activations"]["validation"],
+        folder=subpath(output.curve, parent=True),
+        options=training_options,
+        program=f"{SCRIPTS}/train_sae.py",
+        code=code("train_sae"),
     shell:
         "python {params.program:q} --activations {params.train:q} --validation {params.validation:q} "
         "--statistics {input.statistics:q} {params.options:q} --threads {threads} "
@@ -51,24 +51,24 @@ rule build_baseline:
         config=f"{RUN}/checkpoint/config.json",
         curve=f"{RUN}/training_curve.tsv",
         evaluation=f"{RUN}/evaluation.json",
-    wildcard_constraints:
-        run="|".join(BASELINES) or "no-baseline",
-    params:
-        validation=CONFIG["activations"]["validation"],
-        folder=subpath(output.curve, parent=True),
-        options=baseline_options,
-        program=f"{SCRIPTS}/build_baseline.py",
-        code=code("build_baseline"),
     log:
         f"{LOGS}/{{run}}/build_baseline.log",
     benchmark:
         f"{BENCHMARKS}/{{run}}/build_baseline.tsv"
+    wildcard_constraints:
+        run="|".join(BASELINES) or "no-baseline",
     conda:
         "../../envs/sae.yaml"
     threads: 2
     resources:
         mem_mb=8000,
         runtime=120,
+    params:
+        validation=CONFIG["activations"]["validation"],
+        folder=subpath(output.curve, parent=True),
+        options=baseline_options,
+        program=f"{SCRIPTS}/build_baseline.py",
+        code=code("build_baseline"),
     shell:
         "python {params.program:q} --validation {params.validation:q} "
         "--statistics {input.statistics:q} {params.options:q} --threads {threads} "
@@ -83,13 +83,6 @@ rule encode_activations:
     output:
         top=f"{RUN}/top_activations.parquet",
         stats=f"{RUN}/node_stats.tsv",
-    params:
-        store=ENCODED,
-        checkpoint=subpath(input.weights, parent=True),
-        folder=subpath(output.top, parent=True),
-        options=section("encode") + PAD + DEVICE,
-        program=f"{SCRIPTS}/encode_activations.py",
-        code=code("encode_activations"),
     log:
         f"{LOGS}/{{run}}/encode_activations.log",
     benchmark:
@@ -101,6 +94,13 @@ rule encode_activations:
         mem_mb=16000,
         runtime=720,
         gpu=1,
+    params:
+        store=ENCODED,
+        checkpoint=subpath(input.weights, parent=True),
+        folder=subpath(output.top, parent=True),
+        options=section("encode") + PAD + DEVICE,
+        program=f"{SCRIPTS}/encode_activations.py",
+        code=code("encode_activations"),
     shell:
         "python {params.program:q} --checkpoint {params.checkpoint:q} --activations {params.store:q} "
         "{params.options:q} --threads {threads} --output {params.folder:q} > {log:q} 2>&1"
@@ -111,10 +111,6 @@ rule select_nodes:
         stats=rules.encode_activations.output.stats,
     output:
         selected=f"{RUN}/selected_nodes.tsv",
-    params:
-        options=section("select"),
-        program=f"{SCRIPTS}/select_nodes.py",
-        code=code("select_nodes"),
     log:
         f"{LOGS}/{{run}}/select_nodes.log",
     benchmark:
@@ -125,6 +121,10 @@ rule select_nodes:
     resources:
         mem_mb=2000,
         runtime=15,
+    params:
+        options=section("select"),
+        program=f"{SCRIPTS}/select_nodes.py",
+        code=code("select_nodes"),
     shell:
         "python {params.program:q} --node-stats {input.stats:q} {params.options:q} "
         "--output {output.selected:q} > {log:q} 2>&1"

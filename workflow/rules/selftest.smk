@@ -12,11 +12,6 @@ rule simulate_activations:
         train=synthetic_store("train"),
         validation=synthetic_store("validation"),
         truth=TRUTH,
-    params:
-        folder=SYNTHETIC,
-        options=section("synthetic") + PAD,
-        program=f"{SCRIPTS}/simulate_activations.py",
-        code=code("simulate_activations"),
     log:
         f"{RESULTS}/logs/synthetic/simulate_activations.log",
     benchmark:
@@ -27,6 +22,11 @@ rule simulate_activations:
     resources:
         mem_mb=4000,
         runtime=30,
+    params:
+        folder=SYNTHETIC,
+        options=section("synthetic") + PAD,
+        program=f"{SCRIPTS}/simulate_activations.py",
+        code=code("simulate_activations"),
     shell:
         "python {params.program:q} --database {input.database:q} {params.options:q} "
         "--output {params.folder:q} > {log:q} 2>&1"
@@ -44,13 +44,6 @@ rule score_recovery:
     output:
         recovery=f"{RUN}/recovery.json",
         detectors=f"{RUN}/recovery_detectors.tsv",
-    params:
-        run=subpath(input.selected, parent=True),
-        truth=f"{SYNTHETIC}/truth",
-        store=CONFIG["activations"]["validation"],
-        options=PAD,
-        program=f"{SCRIPTS}/score_recovery.py",
-        code=code("score_recovery"),
     log:
         f"{LOGS}/{{run}}/score_recovery.log",
     benchmark:
@@ -61,6 +54,13 @@ rule score_recovery:
     resources:
         mem_mb=4000,
         runtime=30,
+    params:
+        run=subpath(input.selected, parent=True),
+        truth=f"{SYNTHETIC}/truth",
+        store=CONFIG["activations"]["validation"],
+        options=PAD,
+        program=f"{SCRIPTS}/score_recovery.py",
+        code=code("score_recovery"),
     shell:
         "python {params.program:q} --run {params.run:q} --truth {params.truth:q} "
         "--activations {params.store:q} {params.options:q} --output {output.recovery:q} > {log:q} 2>&1"

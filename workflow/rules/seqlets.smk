@@ -14,12 +14,6 @@ rule write_seqlets:
         manifest=f"{RUN}/seqlets/manifest.tsv",
         bed=f"{RUN}/seqlets/seqlets.bed.gz",
         background=f"{RUN}/seqlets/background.fa",
-    params:
-        run=subpath(input.selected, parent=True),
-        folder=subpath(output.manifest, parent=True),
-        options=section("seqlets"),
-        program=f"{SCRIPTS}/write_seqlets.py",
-        code=code("write_seqlets"),
     log:
         f"{LOGS}/{{run}}/write_seqlets.log",
     benchmark:
@@ -30,6 +24,12 @@ rule write_seqlets:
     resources:
         mem_mb=8000,
         runtime=60,
+    params:
+        run=subpath(input.selected, parent=True),
+        folder=subpath(output.manifest, parent=True),
+        options=section("seqlets"),
+        program=f"{SCRIPTS}/write_seqlets.py",
+        code=code("write_seqlets"),
     shell:
         "python {params.program:q} --run {params.run:q} --genome {input.genome:q} {params.options:q} "
         "--output {params.folder:q} > {log:q} 2>&1"

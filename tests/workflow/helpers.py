@@ -1,0 +1,89 @@
+"""Run Snakemake on a copy of the project in a folder whose name has spaces and quotes."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+PARTS = ("workflow", "scripts", "envs", "profiles", "config")
+
+
+def copy_project(folder: Path) -> Path:
+    """Copy what runs into ``folder`` and return it."""
+    for part in PARTS:
+        shutil.copytree(ROOT / part, folder / part, ignore=shutil.ignore_patterns("__pycache__"))
+    return folder
+
+
+def run(command: list[str], folder: Path) -> subprocess.CompletedProcess:
+    """Run a command in ``folder`` with this interpreter's programs first on the path."""
+    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+    environment.pop("PYTHONPATH", None)
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+
+
+def snakemake(folder: Path, config: dict, *arguments: str) -> subprocess.CompletedProcess:
+    """Run Snakemake with ``config`` and the local profile."""
+    (folder / "config.yaml").write_text(yaml.safe_dump(config))
+    command = [sys.executable, "-m", "snakemake", "--profile", "profiles/local", "--configfile", "config.yaml"]
+    return run([*command, *arguments], folder)
+
+
+def planned(result: subprocess.CompletedProcess) -> dict[str, int]:
+    """The rules of a dry run and how often each would run, without ``all``."""
+    if result.returncode:
+        raise RuntimeError(result.stdout + result.stderr)
+    table = re.search(r"^job +count\n[- ]+\n(.*?)^total", result.stdout, re.M | re.S)
+    if table is None:
+        return {}
+    counts = {line.split()[0]: int(line.split()[1]) for line in table[1].splitlines() if line.strip()}
+    counts.pop("all", None)
+    return counts
+
+
+def simulate_command(folder: Path) -> list[str]:
+    """The command that writes the tiny world into ``data/``."""
+    del folder
+    return [
+        sys.executable,
+        "scripts/simulate_activations.py",
+        *("--database", "config/motifs/jaspar2026_vertebrates_256.meme"),
+        *("--genome-bp", "200000", "--chromosomes", "2", "--instances-per-motif", "150"),
+        *("--motif-ids", *PLANTED),
+        *("--n-channels", "10", "--seed", "3", "--output", "data"),
+    ]
+
+
+def tiny_config() -> dict:
+    """A config that runs in about a minute on the tiny world, taken as a user's own data."""
+    return {
+        "layer": {"name": "tiny", "channels": 10, "stride_bp": 4, "left_bp": LEFT_BP, "right_bp": RIGHT_BP},
+        "activations": {
+            "train": "data/activations/train",
+            "validation": "data/activations/validation",
+            "pad_bp": 1024,
+        },
+        "genome": "data/genome.fa",
+        "sae": {
+            "grid": {"expansion": [4], "k": [4], "learning_rate": [0.003]},
+            "max_positions": 100_000,
+            "epochs": 4,
+            "batch_rows": 512,
+        },
+        "encode": {"top_per_part": 16},
+        "select": {"min_nonzero": 20, "min_above_half": 10},
+        "seqlets": {"background_windows": 2000},
+        "motifs": {"chunks": 2},
+        "matching": {"database": "config/motifs/jaspar2026_vertebrates_256.meme"},
+        "landscape": {
+            "n_clusters": 5,
+            "annotations": [{"name": "truth", "path": "data/truth/annotations.bed"}],
+        },
+    }

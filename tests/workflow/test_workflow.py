@@ -1,0 +1,201 @@
+"""The tiny config end to end, then what a change re-runs: exactly what it touches."""
+
+import gzip
+import json
+from pathlib import Path
+
+import helpers
+import pandas as pd
+import pytest
+
+from biosae import artefacts
+
+pytestmark = pytest.mark.workflow
+
+RUNS = ("topk-x4-k4-lr0.003-s0", "raw")
+BELOW_SELECTION = {
+    "write_seqlets": 2,
+    "discover_motifs": 4,
+    "collect_motifs": 2,
+    "match_motifs": 2,
+    "summarise_nodes": 2,
+    "embed_nodes": 2,
+    "compute_jaccard": 2,
+    "overlap_annotations": 2,
+    "plot_landscape": 2,
+    "build_page": 2,
+    "summarise_runs": 1,
+}
+NAMING = {"match_motifs": 2, "note_motif_settings": 2, "summarise_nodes": 2, "build_page": 2, "summarise_runs": 1}
+
+
+def first_node(folder: Path, run: str = RUNS[0]) -> str:
+    """``{rank}_n{node}`` of the first kept node."""
+    manifest = artefacts.read_table(folder / f"results/tiny/{run}/seqlets/manifest.tsv", "seqlet_manifest")
+    return f"{manifest['rank'].iloc[0]}_n{manifest['node'].iloc[0]}"
+
+
+def test_every_artefact_is_there_and_fits_its_contract(copy):
+    folder, _ = copy
+    tables = {
+        "training_curve.tsv": "training_curve",
+        "node_stats.tsv": "node_stats",
+        "selected_nodes.tsv": "selected_nodes",
+        "seqlets/manifest.tsv": "seqlet_manifest",
+        "motifs.tsv": "motifs",
+        "matches.tsv": "matches",
+        "nodes.tsv": "nodes",
+        "umap.tsv": "umap",
+        "jaccard.tsv": "jaccard",
+        "overlaps.tsv": "overlaps",
+    }
+    for run in RUNS:
+        for name, schema in tables.items():
+            artefacts.read_table(folder / "results/tiny" / run / name, schema)
+        for name in ("checkpoint/model.safetensors", "evaluation.json", "atlas/index.html", "figures/umap.png"):
+            assert (folder / "results/tiny" / run / name).stat().st_size > 0
+    summary = artefacts.read_table(folder / "results/summary.tsv", "summary")
+    assert set(summary["run"]) == set(RUNS)
+    assert len(artefacts.read_table(folder / f"results/tiny/{RUNS[0]}/nodes.tsv", "nodes")) > 0
+
+
+def test_every_table_has_its_provenance_beside_it(copy):
+    folder, _ = copy
+    tables = list((folder / "results").rglob("*.tsv"))
+    tables = [t for t in tables if "benchmarks" not in t.parts and "tomtom" not in t.parts]
+    assert len(tables) > 20
+    for table in tables:
+        made_by = json.loads(Path(f"{table}.json").read_text())
+        text = json.dumps(made_by)
+        assert str(folder) not in text, f"{table.name}.json holds a path of this machine"
+        assert "versions" in made_by
+
+
+def test_a_finished_run_has_nothing_to_do(copy):
+    folder, config = copy
+    assert helpers.planned(helpers.snakemake(folder, config, "-n")) == {}
+
+
+def test_the_plan_is_whole_before_anything_runs(copy):
+    folder, config = copy
+    result = helpers.snakemake(folder, {**config, "results": "elsewhere"}, "-n")
+    plan = helpers.planned(result)
+    assert "<TBD>" not in result.stdout
+    assert plan["train_sae"] == 1
+    assert plan["build_baseline"] == 1
+    assert plan["discover_motifs"] == 2 * config["motifs"]["chunks"]
+
+
+@pytest.mark.parametrize(
+    ("section", "change", "expected"),
+    [
+        ("select", {"min_nonzero": 25}, {"select_nodes": 2, **BELOW_SELECTION}),
+        ("matching", {"significance": 0.01}, NAMING),
+        ("landscape", {"n_clusters": 3}, {"embed_nodes": 2, "plot_landscape": 2, "build_page": 2}),
+    ],
+)
+def test_a_changed_parameter_reruns_what_is_below_it(copy, section, change, expected):
+    folder, config = copy
+    changed = {**config, section: {**config[section], **change}}
+    assert helpers.planned(helpers.snakemake(folder, changed, "-n")) == expected
+
+
+def test_a_changed_module_reruns_the_rules_that_use_it(copy):
+    folder, config = copy
+    module = folder / "scripts/biosae/landscape/jaccard.py"
+    module.write_text(module.read_text() + "\n# a comment\n")
+    plan = helpers.planned(helpers.snakemake(folder, config, "-n"))
+    assert plan["compute_jaccard"] == 2
+    assert not {"train_sae", "encode_activations", "discover_motifs", "embed_nodes"} & set(plan)
+
+
+def test_one_nodes_target_runs_one_job_and_gives_the_same_bytes(copy):
+    folder, config = copy
+    target = f"results/tiny/{RUNS[0]}/meme/{first_node(folder)}/meme.txt"
+    assert helpers.planned(helpers.snakemake(folder, config, "-n", target)) == {}
+    before = (folder / target).read_bytes()
+    (folder / target).unlink()
+    assert helpers.planned(helpers.snakemake(folder, config, "-n", target)) == {"discover_node_motifs": 1}
+    result = helpers.snakemake(folder, config, target)
+    assert result.returncode == 0, result.stderr
+    assert (folder / target).read_bytes() == before
+
+
+def test_one_nodes_tomtom_and_fasta_are_targets(copy):
+    folder, config = copy
+    node = first_node(folder)
+    run = f"results/tiny/{RUNS[0]}"
+    tomtom, fasta = f"{run}/tomtom/{node}/tomtom.tsv", f"{run}/seqlets/{node}.fa"
+    before = (folder / tomtom).read_bytes(), (folder / fasta).read_bytes()
+    (folder / tomtom).unlink()
+    result = helpers.snakemake(folder, config, tomtom, fasta)
+    assert result.returncode == 0, result.stderr
+    assert ((folder / tomtom).read_bytes(), (folder / fasta).read_bytes()) == before
+
+
+def test_a_node_that_was_not_kept_is_named(copy):
+    folder, config = copy
+    result = helpers.snakemake(folder, config, f"results/tiny/{RUNS[0]}/seqlets/9999_n9999.fa")
+    assert result.returncode != 0
+    assert "is not a kept node of this run" in result.stderr
+
+
+def test_a_nodes_file_made_under_other_settings_is_stale(copy):
+    folder, config = copy
+    changed = {**config, "motifs": {**config["motifs"], "seed": 7}}
+    target = f"results/tiny/{RUNS[0]}/meme/{first_node(folder)}/meme.txt"
+    plan = helpers.planned(helpers.snakemake(folder, changed, "-n", target))
+    assert plan == {"note_motif_settings": 1, "discover_node_motifs": 1}
+
+
+def test_chunking_never_changes_a_result(copy):
+    folder, config = copy
+    run = folder / "results/tiny" / RUNS[0]
+    before = {name: (run / name).read_bytes() for name in ("motifs.tsv", "motifs.meme", "matches.tsv")}
+    changed = {**config, "motifs": {**config["motifs"], "chunks": 3}}
+    target = f"results/tiny/{RUNS[0]}/matches.tsv"
+    result = helpers.snakemake(folder, changed, target)
+    assert result.returncode == 0, result.stderr
+    assert {name: (run / name).read_bytes() for name in before} == before
+
+
+def test_a_missing_raw_input_stops_the_plan_even_when_all_is_done(copy):
+    folder, config = copy
+    (folder / config["genome"]).unlink()
+    result = helpers.snakemake(folder, config, "-n")
+    assert result.returncode != 0
+    assert "genome: no such file" in result.stderr + result.stdout
+
+
+def test_an_unknown_key_stops_the_plan(copy):
+    folder, config = copy
+    result = helpers.snakemake(folder, {**config, "motif": {}}, "-n")
+    assert result.returncode != 0
+    assert "'motif' was unexpected" in result.stderr + result.stdout
+
+
+def test_a_run_that_keeps_no_node_ends_in_valid_empty_tables(copy):
+    folder, config = copy
+    changed = {**config, "select": {**config["select"], "min_nonzero": 10**9}}
+    result = helpers.snakemake(folder, changed)
+    assert result.returncode == 0, result.stderr
+    run = folder / "results/tiny" / RUNS[0]
+    for name, schema in (("nodes.tsv", "nodes"), ("motifs.tsv", "motifs"), ("matches.tsv", "matches")):
+        assert len(artefacts.read_table(run / name, schema)) == 0
+    with gzip.open(run / "seqlets/seqlets.bed.gz", "rt") as bed:
+        assert not [line for line in bed if not line.startswith("#")]
+    log = (folder / "results/logs/tiny" / RUNS[0] / "select_nodes.log").read_text()
+    assert "WARNING" in log
+    assert str(10**9) in log
+    assert "no node" in (run / "atlas/index.html").read_text().lower()
+
+
+def test_nodes_agree_across_tables(copy):
+    folder, _ = copy
+    run = folder / "results/tiny" / RUNS[0]
+    nodes = artefacts.read_table(run / "nodes.tsv", "nodes")
+    top = pd.read_parquet(run / "top_activations.parquet")
+    motifs = artefacts.read_table(run / "motifs.tsv", "motifs")
+    assert set(motifs["node"]) <= set(nodes["node"]) <= set(top["node"])
+    assert nodes["rank"].tolist() == list(range(1, len(nodes) + 1))
+    assert nodes["mean_act"].is_monotonic_decreasing
