@@ -1,0 +1,200 @@
+"""The HDF5 files of an activation store: numbering, shapes, types, conversion and ``store.json``.
+
+What ``biosae.activations`` needs to know about files before it streams them. Nothing here reads
+activations; opening a store costs one look into each file.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from biosae.errors import InputError
+
+_FILE_NAME = re.compile(r"activations_(\d+)\.(?:h5|hdf5)")
+_CACHE_LIMIT_BYTES = 512 * 2**20  # most memory a compressed file's chunk cache may take
+
+
+@cache
+def _torch_installed() -> bool:
+    return find_spec("torch") is not None
+
+
+def to_float32(source: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
+    """Convert a floating array to float32, into ``out`` if given. float16 is exact."""
+    if out is None:
+        out = np.empty(source.shape, np.float32)
+    # PyTorch, where installed, converts float16 about four times faster, to the same bits
+    if source.dtype == np.float16 and _torch_installed():
+        import torch
+
+        torch.from_numpy(out).copy_(torch.from_numpy(np.ascontiguousarray(source)))
+    else:
+        np.copyto(out, source, casting="same_kind")
+    return out
+
+
+def all_finite(block: np.ndarray) -> bool:
+    """Whether all values are finite, as float32 too (float64 may hold what float32 cannot)."""
+    if block.dtype == np.float16:  # on the bits: numpy's isfinite on float16 is three times slower
+        return not bool(np.max(block.view(np.uint16) & 0x7FFF) >= 0x7C00)
+    if block.dtype.itemsize > 4:
+        return bool((np.abs(block) <= np.finfo(np.float32).max).all())
+    return bool(np.isfinite(block).all())
+
+
+@dataclass(frozen=True)
+class StoredFile:
+    """One HDF5 file as it was found when the store was opened."""
+
+    number: int
+    path: Path
+    dataset: str
+    shape: tuple[int, int, int]
+    dtype: np.dtype
+    cache_bytes: int
+
+
+def numbered_files(folder: Path) -> dict[int, Path]:
+    """The activation files of a folder by number, in the order of numbers (not of text).
+
+    Raises:
+        InputError: no folder, no files, a name that is not understood, a gap in the numbers.
+    """
+    if not folder.is_dir():
+        raise InputError(
+            "An activation store is missing", where=folder, expected="a folder", mend="check the path"
+        )
+    numbered: dict[int, Path] = {}
+    for path in sorted(folder.glob("activations_*")):
+        match = _FILE_NAME.fullmatch(path.name)
+        if match is None or int(match[1]) in numbered:
+            raise InputError(
+                "A file of an activation store has a name that is not understood, or a number twice",
+                where=path,
+                expected="activations_<number>.h5, each number once",
+                mend="rename it or move it out of the folder",
+            )
+        numbered[int(match[1])] = path
+    if not numbered:
+        raise InputError(
+            "An activation store holds no files", where=folder, expected="activations_<number>.h5"
+        )
+    first = min(numbered)
+    missing = sorted(set(range(min(first, 1), max(numbered) + 1)) - set(numbered))
+    if missing:
+        raise InputError(
+            "The numbers of the activation files have a gap",
+            where=folder,
+            got=f"{len(numbered)} files, without {[f'activations_{i}' for i in missing[:5]]}",
+            expected="numbers from 0 or 1 on, without gaps",
+            mend="copy the missing files, or renumber files and interval table together",
+        )
+    return dict(sorted(numbered.items()))
+
+
+def inspect_file(number: int, path: Path) -> StoredFile:
+    """Open one file, find its one floating dataset and check its shape; reads no activations.
+
+    Raises:
+        InputError: not HDF5, truncated, or not exactly one floating dataset of three dimensions.
+    """
+    found: list[h5py.Dataset] = []
+    try:
+        with h5py.File(path, "r") as handle:
+            handle.visititems(lambda _, item: found.append(item) if isinstance(item, h5py.Dataset) else None)
+            shown = [f"'{item.name}' {item.dtype} {item.shape}" for item in found]
+            floating = [item for item in found if item.dtype.kind == "f"]
+            if len(floating) != 1 or floating[0].ndim != 3 or 0 in floating[0].shape:
+                raise InputError(
+                    "An activation file needs exactly one floating-point dataset of three dimensions",
+                    where=path,
+                    got=shown or "no dataset",
+                    expected="one of shape (n_sequences, positions, channels), none of them 0; "
+                    "pooled activations have positions = 1",
+                )
+            data = floating[0]
+            return StoredFile(
+                number, path, data.name, data.shape, data.dtype.newbyteorder("="), _cache_bytes(data)
+            )
+    except (OSError, RuntimeError, KeyError) as error:
+        raise unreadable(path, error) from error
+
+
+def unreadable(path: Path, error: Exception, where: str = "") -> InputError:
+    """The error for a file that HDF5 cannot read; ``where`` adds dataset and row."""
+    return InputError(
+        "Cannot read an activation file: it is truncated, damaged or not HDF5",
+        where=f"{path}{where}",
+        got=str(error),
+        mend="copy or extract it again",
+    )
+
+
+def _cache_bytes(data: h5py.Dataset) -> int:
+    """Chunk cache in which a pass over the rows decompresses each chunk once (0: HDF5's own)."""
+    if data.chunks is None or not (data.compression or data.shuffle or data.fletcher32):
+        return 0  # plain chunks are read in part, without a cache
+    across = -(-data.shape[2] // data.chunks[2])
+    return min(across * int(np.prod(data.chunks)) * data.dtype.itemsize + 2**20, _CACHE_LIMIT_BYTES)
+
+
+def check_shapes(parts: list[StoredFile], channels: int | None) -> None:
+    """All files agree in positions, channels and type, and have the channels that are expected."""
+    first = parts[0]
+    for part in parts:
+        where = f"{part.path}, dataset '{part.dataset}'"
+        if channels is not None and part.shape[2] != channels:
+            swapped = part.shape[1] == channels
+            raise InputError(
+                "The number of channels is not that of the layer"
+                + ("; the axes seem to be channels first" if swapped else ""),
+                where=where,
+                got=f"shape {part.shape}",
+                expected=f"(n_sequences, positions, {channels})",
+                mend="write positions before channels" if swapped else "name the layer that made this store",
+            )
+        if part.shape[1:] != first.shape[1:] or part.dtype != first.dtype:
+            raise InputError(
+                "Activation files differ in positions, channels or type",
+                where=where,
+                got=f"shape {part.shape}, {part.dtype}",
+                expected=f"(any, {first.shape[1]}, {first.shape[2]}), {first.dtype}, as in {first.path.name}",
+                mend="keep one layer and one sequence length in a store",
+            )
+
+
+def check_description(path: Path, expected: dict) -> None:
+    """Compare ``store.json``, if there, with what is expected (None: not known, not compared)."""
+    if not path.is_file():
+        return
+    try:
+        content = json.loads(path.read_text())
+        described = content["layer"] if isinstance(content.get("layer"), dict) else content
+    except (ValueError, AttributeError) as error:
+        raise InputError("store.json is not a JSON object", where=path, got=error) from error
+    keys = {
+        "layer": "name" if described is not content else "layer",
+        "channels": "channels",
+        "stride_bp": "stride_bp",
+    }
+    clash = {
+        key: described[keys[key]]
+        for key, value in expected.items()
+        if value is not None and described.get(keys[key]) is not None and described[keys[key]] != value
+    }
+    if clash:
+        raise InputError(
+            "store.json contradicts what is asked for, or the files beside it",
+            where=path,
+            got=clash,
+            expected={key: expected[key] for key in clash},
+            mend="name the layer that made this store",
+        )

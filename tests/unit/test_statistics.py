@@ -1,0 +1,206 @@
+"""Statistics against the obvious computation, and normalisers that never flip or divide by nothing."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+from biosae import statistics
+from biosae.activations import ActivationStore
+from biosae.errors import ConfigError, InputError
+from biosae.statistics import (
+    ChannelStatistics,
+    RunningMoments,
+    compute_statistics,
+    load_statistics,
+    normaliser_vectors,
+    write_statistics,
+)
+from unit.helpers_store import random_arrays, write_published_store, write_store
+
+SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
+FIELDS = ("count", "min", "max", "absmax", "mean", "variance", "quantiles")
+
+
+def stats_of(maximum, absmax, mean, variance) -> ChannelStatistics:
+    """Statistics made of the vectors that normalisers use."""
+    arrays = [np.asarray(values, dtype=np.float64) for values in (maximum, absmax, mean, variance)]
+    n = len(arrays[0])
+    return ChannelStatistics(np.ones(n), -arrays[1], *arrays, np.zeros((n, 0)), np.zeros(0))
+
+
+def store_of(tmp_path, arrays) -> ActivationStore:
+    return ActivationStore.open(write_store(tmp_path / "s", arrays))
+
+
+def test_literal_table(tmp_path):
+    rows = np.array([[[1.0, -4.0], [3.0, -2.0], [5.0, -6.0], [7.0, -4.0]]], np.float32)
+    stats = compute_statistics(store_of(tmp_path, [rows]), [0.0, 0.5, 1.0])
+    assert stats.count.tolist() == [4, 4]
+    assert stats.min.tolist() == [1, -6] and stats.max.tolist() == [7, -2] and stats.absmax.tolist() == [7, 6]
+    assert stats.mean.tolist() == [4, -4] and stats.variance.tolist() == [5, 2]
+    assert stats.quantiles.tolist() == [[1, 4, 7], [-6, -4, -2]]
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+def test_equal_to_numpy_over_the_whole(tmp_path, dtype):
+    arrays = random_arrays([2, 1], positions=700, channels=5, dtype=dtype)
+    rows = np.concatenate([a.reshape(-1, 5) for a in arrays]).astype(np.float32).astype(np.float64)
+    stats = compute_statistics(store_of(tmp_path, arrays), [0.1, 0.5, 0.99])
+    np.testing.assert_allclose(stats.mean, rows.mean(axis=0), rtol=1e-12)
+    np.testing.assert_allclose(stats.variance, rows.var(axis=0), rtol=1e-12)
+    np.testing.assert_array_equal(stats.max, rows.max(axis=0))
+    np.testing.assert_array_equal(stats.min, rows.min(axis=0))
+    # fewer rows than the sample: the quantiles are exact
+    np.testing.assert_allclose(stats.quantiles, np.quantile(rows, [0.1, 0.5, 0.99], axis=0).T, rtol=1e-6)
+
+
+@pytest.mark.parametrize("slab_rows", [1, 100, 256, 300, 1000, 10**6])
+def test_slab_size_does_not_change_a_bit(tmp_path, slab_rows, monkeypatch):
+    monkeypatch.setattr(statistics, "SAMPLE_ROWS", 500)
+    store = store_of(tmp_path, random_arrays([2, 1], positions=700, channels=5))
+    expected = compute_statistics(store, [0.5, 0.9], slab_rows=512)
+    got = compute_statistics(store, [0.5, 0.9], slab_rows=slab_rows)
+    for name in FIELDS:
+        np.testing.assert_array_equal(getattr(got, name), getattr(expected, name))
+
+
+def test_variance_survives_a_large_mean():
+    """Sum of squares minus square of sum gives rubbish (even negative values) here."""
+    rng = np.random.default_rng(0)
+    noise = rng.standard_normal((20000, 3)).astype(np.float32)
+    rows = (noise * 0.01 + 1000).astype(np.float32)
+    moments = RunningMoments(3)
+    for low in range(0, len(rows), 256):
+        moments.add(rows[low : low + 256])
+    np.testing.assert_allclose(
+        moments.squares / moments.count, rows.astype(np.float64).var(axis=0), rtol=1e-9
+    )
+
+
+def test_constant_channel_has_variance_exactly_zero(tmp_path):
+    array = np.full((3, 700, 2), 0.1, np.float32)
+    stats = compute_statistics(store_of(tmp_path, [array]), [0.5])
+    assert stats.variance.tolist() == [0, 0]
+
+
+def test_sampled_quantiles_are_close_and_follow_the_seed(tmp_path, monkeypatch):
+    monkeypatch.setattr(statistics, "SAMPLE_ROWS", 2000)
+    store = store_of(tmp_path, random_arrays([4], positions=5000, channels=2))
+    stats = compute_statistics(store, [0.5, 0.9], seed=1)
+    # standard normal: 0 and 1.2816; the standard errors are 0.028 and 0.038
+    np.testing.assert_allclose(stats.quantiles, [[0, 1.2816]] * 2, atol=0.16)
+    again, other = (compute_statistics(store, [0.5, 0.9], seed=seed) for seed in (1, 2))
+    np.testing.assert_array_equal(again.quantiles, stats.quantiles)
+    assert (other.quantiles != stats.quantiles).any()
+
+
+def test_every_stretch_of_the_stream_is_sampled_once(monkeypatch):
+    monkeypatch.setattr(statistics, "SAMPLE_ROWS", 7)
+    rows = statistics._sample_rows(100, seed=0)
+    assert (rows * 7 // 100 == np.arange(7)).sum() >= 5 and (np.diff(rows) > 0).all() and rows.max() < 100
+    assert statistics._sample_rows(5, seed=0).tolist() == [0, 1, 2, 3, 4]
+
+
+def test_nan_is_named_with_file_dataset_and_row(tmp_path):
+    arrays = random_arrays([1, 2], positions=600)
+    arrays[1][1, 599, 5] = np.nan  # the very last value
+    with pytest.raises(InputError, match=r"activations_1\.h5, dataset '/x', row 1, position 599, channel 5"):
+        compute_statistics(store_of(tmp_path, arrays), [0.5])
+
+
+def test_levels_outside_zero_and_one_are_refused(tmp_path):
+    with pytest.raises(ConfigError, match=r"1\.5"):
+        compute_statistics(store_of(tmp_path, random_arrays([1])), [1.5])
+
+
+# --- normalisers ---------------------------------------------------------------------------------
+
+
+def test_signed_maximum_that_is_not_positive_is_listed_and_not_flipped():
+    """Published trap: x / max with max = -2 turned the channel upside down."""
+    stats = stats_of(maximum=[4, -2, 0], absmax=[4, 8, 3], mean=[0, 0, 0], variance=[1, 1, 1])
+    shift, scale, unscaled = normaliser_vectors(stats, "max")
+    assert unscaled == [1, 2] and scale.tolist() == [4, 1, 1] and shift.tolist() == [0, 0, 0]
+    x = np.array([2.0, -8.0, -3.0])
+    assert ((x - shift) / scale).tolist() == [0.5, -8.0, -3.0]
+
+
+def test_absolute_maximum_and_standard_and_none():
+    stats = stats_of(maximum=[4, -2, 0], absmax=[4, 8, 0], mean=[1, -5, 7], variance=[4, 9, 0])
+    shift, scale, unscaled = normaliser_vectors(stats, "absmax")
+    assert shift.tolist() == [0, 0, 0] and scale.tolist() == [4, 8, 1] and unscaled == [2]
+    shift, scale, unscaled = normaliser_vectors(stats, "standard")
+    assert shift.tolist() == [1, -5, 7] and scale.tolist() == [2, 3, 1] and unscaled == [2]
+    shift, scale, unscaled = normaliser_vectors(stats, "none")
+    assert shift.tolist() == [0, 0, 0] and scale.tolist() == [1, 1, 1] and unscaled == []
+    assert shift.dtype == scale.dtype == np.float32
+
+
+def test_scale_below_the_normal_numbers_of_float32_is_not_divided_by():
+    stats = stats_of(maximum=[1e-42], absmax=[1e-42], mean=[0], variance=[1e-90])
+    for kind in ("max", "absmax", "standard"):
+        assert normaliser_vectors(stats, kind)[1:][1] == [0]
+
+
+def test_unknown_normaliser_is_refused():
+    with pytest.raises(ConfigError, match="zscore"):
+        normaliser_vectors(stats_of([1], [1], [0], [1]), "zscore")
+
+
+# --- the file ------------------------------------------------------------------------------------
+
+
+def test_written_and_read_back(tmp_path):
+    stats = compute_statistics(store_of(tmp_path, random_arrays([2])), [0.5, 0.9])
+    write_statistics(stats, tmp_path / "statistics.h5", {"program": "test"})
+    read = load_statistics(tmp_path / "statistics.h5")
+    for name in (*FIELDS, "quantile_levels"):
+        np.testing.assert_array_equal(getattr(read, name), getattr(stats, name))
+    assert read.provenance == {"program": "test"} and read.fingerprint == stats.fingerprint
+
+
+def test_file_that_is_no_statistics(tmp_path):
+    with pytest.raises(InputError, match=r"compute_statistics\.py"):
+        load_statistics(tmp_path / "nowhere.h5")
+    with h5py.File(tmp_path / "other.h5", "w") as handle:
+        handle["mean"] = np.zeros(3)
+    with pytest.raises(InputError, match=r"other\.h5"):
+        load_statistics(tmp_path / "other.h5")
+
+
+def run_script(*arguments: object) -> subprocess.CompletedProcess:
+    command = [sys.executable, SCRIPTS / "compute_statistics.py", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def test_program_writes_the_same_bytes_and_refuses_a_wrong_layer(tmp_path):
+    folder = write_published_store(tmp_path / "it's a store", random_arrays([2]), pad_bp=20)
+    layer = [
+        "--layer",
+        "tiny",
+        "--channels",
+        "6",
+        "--stride-bp",
+        "4",
+        "--left-bp",
+        "3",
+        "--right-bp",
+        "5",
+        "--pad-bp",
+        "20",
+    ]
+    for name in ("a.h5", "b.h5"):
+        done = run_script("--activations", folder, "--output", tmp_path / "out" / name, *layer)
+        assert done.returncode == 0, done.stderr
+    a, b = ((tmp_path / "out" / name).read_bytes() for name in ("a.h5", "b.h5"))
+    assert a == b and str(tmp_path).encode() not in a
+    assert load_statistics(tmp_path / "out" / "a.h5").count.tolist() == [100] * 6
+    wrong = run_script("--activations", folder, "--output", tmp_path / "c.h5", "--layer", "conv1d_2")
+    assert wrong.returncode == 2 and "736" in wrong.stderr and "Traceback" not in wrong.stderr
+    assert not (tmp_path / "c.h5").exists()
