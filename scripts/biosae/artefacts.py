@@ -158,6 +158,8 @@ def _offenders(column: pd.Series, rule: dict) -> dict[str, pd.Series]:
             if key in rule:
                 broken[f"{key} {rule[key]}"] = compare(rule[key]).fillna(False)
         broken["infinite"] = values.isin([np.inf, -np.inf])
+    if kind == "boolean":
+        broken["not a boolean"] = ~column.isin([True, False]) & ~missing
     if "enum" in rule:
         broken[f"not one of {rule['enum']}"] = ~column.isin(rule["enum"]) & ~missing
     if "pattern" in rule:
@@ -226,7 +228,8 @@ def read_table(path: str | Path, schema_name: str) -> pd.DataFrame:
     rules = load_schema(schema_name)["properties"]
     try:
         # only the empty field is missing: a node may be labelled "NA" or "None"
-        table = pd.read_csv(path, sep="\t", keep_default_na=False, na_values=[""])
+        text = {name: "string" for name, rule in rules.items() if _column_type(rule)[0] == "string"}
+        table = pd.read_csv(path, sep="\t", keep_default_na=False, na_values=[""], dtype=text)
     except (OSError, ValueError) as error:
         raise InputError(
             f"Cannot read table '{schema_name}'", got=error, where=path, mend="re-run the rule that writes it"

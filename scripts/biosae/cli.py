@@ -49,6 +49,23 @@ def add_layer(parser: argparse.ArgumentParser) -> None:
         parser.add_argument(f"--{name}", type=int, help=f"{text} (only for a layer that is not known)")
 
 
+def add_pad(parser: argparse.ArgumentParser) -> None:
+    """Add ``--pad-bp``."""
+    parser.add_argument(
+        "--pad-bp",
+        type=int,
+        default=0,
+        help="bp by which activations reach beyond each listed interval, on each side",
+    )
+
+
+def add_device(parser: argparse.ArgumentParser) -> None:
+    """Add ``--device``; ``auto`` is a GPU when there is one, else the CPU."""
+    parser.add_argument(
+        "--device", choices=("auto", "cpu", "cuda"), default="auto", help="auto: a GPU when there is one"
+    )
+
+
 def layer_of(arguments: argparse.Namespace) -> Layer:
     """The layer named by the options of ``add_layer``."""
     keys = ("channels", "stride_bp", "left_bp", "right_bp")

@@ -6,8 +6,6 @@ from pathlib import Path
 import helpers
 import pytest
 
-MOTIFS = 3
-
 
 @pytest.fixture(scope="package")
 def world(tmp_path_factory):
@@ -18,10 +16,10 @@ def world(tmp_path_factory):
     folder = tmp_path_factory.mktemp("workflow") / "it's a \"test\" folder"
     folder.mkdir()
     helpers.copy_project(folder)
-    config = helpers.tiny_config()
-    made = helpers.run(helpers.simulate_command(folder), folder)
+    made = helpers.run(helpers.simulate_command(), folder)
     if made.returncode:
         raise RuntimeError(made.stdout + made.stderr)
+    config = helpers.tiny_config(folder)
     first = helpers.snakemake(folder, config)
     return folder, config, first
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -12,6 +13,7 @@ from pathlib import Path
 import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
+PLANTED = ("@@",)
 PARTS = ("workflow", "scripts", "envs", "profiles", "config")
 
 
@@ -48,9 +50,8 @@ def planned(result: subprocess.CompletedProcess) -> dict[str, int]:
     return counts
 
 
-def simulate_command(folder: Path) -> list[str]:
+def simulate_command() -> list[str]:
     """The command that writes the tiny world into ``data/``."""
-    del folder
     return [
         sys.executable,
         "scripts/simulate_activations.py",
@@ -61,10 +62,12 @@ def simulate_command(folder: Path) -> list[str]:
     ]
 
 
-def tiny_config() -> dict:
+def tiny_config(folder: Path) -> dict:
     """A config that runs in about a minute on the tiny world, taken as a user's own data."""
+    layer = json.loads((folder / "data" / "network.json").read_text())["layer"]
+    geometry = {key: layer[key] for key in ("channels", "stride_bp", "left_bp", "right_bp")}
     return {
-        "layer": {"name": "tiny", "channels": 10, "stride_bp": 4, "left_bp": LEFT_BP, "right_bp": RIGHT_BP},
+        "layer": {"name": "tiny", **geometry},
         "activations": {
             "train": "data/activations/train",
             "validation": "data/activations/validation",
