@@ -1,0 +1,1 @@
+"""The static page of a run: `builder` reads; `logos`, `plots` and `numbers` draw and word; `page` writes."""

@@ -1,0 +1,29 @@
+"""Join a run's tables into nodes.tsv: one row per kept node with its best motif and best match."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from biosae import artefacts, cli
+from biosae.summary import NODE_INPUTS, build_nodes
+
+
+def main() -> None:
+    """Parse, join, write."""
+    parser = cli.program(__doc__)
+    parser.add_argument(
+        "--run", type=cli.existing_path, required=True, help=f"run folder that holds {', '.join(NODE_INPUTS)}"
+    )
+    parser.add_argument("--output", type=Path, required=True, help="nodes.tsv to write")
+    arguments = parser.parse_args()
+    paths = [arguments.run / name for name in NODE_INPUTS]
+    tables = [
+        artefacts.read_table(path, schema) for path, schema in zip(paths, NODE_INPUTS.values(), strict=True)
+    ]
+    nodes = build_nodes(*tables)
+    made_by = artefacts.provenance("summarise_nodes.py", {}, paths)
+    artefacts.write_table(nodes, arguments.output, "nodes", made_by)
+
+
+if __name__ == "__main__":
+    cli.run(main)
