@@ -1,0 +1,138 @@
+"""What the programs that make a dictionary share: their inputs, and the files of a run's folder.
+
+A run's folder gets ``checkpoint/`` (last, so that it exists only with the rest), ``training_curve.tsv``
+and ``evaluation.json``, whether the dictionary was trained, built or imported.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+import torch
+
+from biosae import __version__, artefacts, cli
+from biosae.activations import ActivationStore
+from biosae.checkpoint import save_checkpoint
+from biosae.errors import ConfigError, InputError
+from biosae.evaluation import evaluate, write_evaluation
+from biosae.geometry import Layer
+from biosae.model import Dictionary
+from biosae.recipes import Recipe
+from biosae.statistics import load_statistics, normaliser_vectors
+from biosae.training import new_model, remove_state, train, untrained_curve
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass
+class RunInputs:
+    """Opened and checked inputs of a run; a store that the program was not given is None."""
+
+    layer: Layer
+    store: ActivationStore | None
+    validation: ActivationStore | None
+    evaluation_positions: int
+    device: torch.device
+
+    @classmethod
+    def open(cls, arguments: argparse.Namespace) -> RunInputs:
+        """From the options of a program (``biosae.options``); also sets the threads."""
+        torch.set_num_threads(arguments.threads)
+        layer = cli.layer_of(arguments)
+        stores = []
+        for name in ("activations", "validation"):
+            folder = getattr(arguments, name, None)
+            checks = (arguments.pad_bp, layer.channels, layer.stride_bp, layer.name)
+            stores.append(None if folder is None else ActivationStore.open(folder, *checks))
+        if arguments.evaluation_positions < 1:
+            raise ConfigError("--evaluation-positions must be positive", got=arguments.evaluation_positions)
+        return cls(layer, *stores, arguments.evaluation_positions, find_device(arguments.device))
+
+    def vectors(self, path: Path, normaliser: str) -> tuple:
+        """Shift and scale of ``normaliser`` from a statistics file that fits the layer."""
+        stats = load_statistics(path)
+        if stats.channels != self.layer.channels:
+            raise InputError(
+                "The statistics are of another layer",
+                got=f"{stats.channels} channels",
+                expected=f"{self.layer.channels} ({self.layer.name})",
+                where=path,
+                mend="compute the statistics of this layer's store",
+            )
+        return normaliser_vectors(stats, normaliser)[:2]
+
+
+def find_device(name: str) -> torch.device:
+    """``auto`` is the GPU where there is one; ``cuda`` without one is a ConfigError."""
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    if name == "cuda" and not torch.cuda.is_available():
+        raise ConfigError("No CUDA device is visible", got="--device cuda", mend="use --device cpu or auto")
+    return torch.device(name)
+
+
+def train_run(
+    inputs: RunInputs, recipe: Recipe, statistics: Path, output: Path, resume: bool, checkpoint_seconds: float
+) -> None:
+    """Train a fresh model (or continue) and write the run."""
+    shift, scale = inputs.vectors(statistics, recipe.normaliser)
+    model = new_model(recipe, inputs.layer.channels, shift, scale).to(inputs.device)
+    positions = min(recipe.curve_positions or inputs.evaluation_positions, inputs.evaluation_positions)
+    curve = train(
+        model,
+        inputs.store,
+        lambda current: evaluate(current, inputs.validation, positions),
+        recipe,
+        output,
+        validation_identity={"store": inputs.validation.fingerprint(), "positions": positions},
+        resume=resume,
+        checkpoint_seconds=checkpoint_seconds,
+    )
+    resolved = recipe.for_store(inputs.store.positions)
+    config = {"recipe": resolved.as_dict(), "seed": recipe.seed, "normaliser": recipe.normaliser}
+    config |= {name: getattr(recipe, name) for name in ("expansion", "k_of", "unit_norm_decoder")}
+    write_run(inputs, model, "train_sae.py", config, output, curve)
+    remove_state(output)
+
+
+def write_run(
+    inputs: RunInputs,
+    model: Dictionary,
+    program: str,
+    config: dict,
+    output: Path,
+    curve: list[dict] | None = None,
+    note: str | None = None,
+) -> None:
+    """Evaluate ``model`` and write the run's files.
+
+    Args:
+        config: what the checkpoint's config holds beside structure, layer and fingerprints.
+        curve: rows of the training curve; None: not trained here, one row at step 0.
+        note: a sentence for ``evaluation.json``.
+    """
+    figures = None
+    if inputs.validation is not None:
+        figures = evaluate(model, inputs.validation, inputs.evaluation_positions, bar=True)
+    config = {
+        **config,
+        "layer": inputs.layer.as_dict(),
+        "store": None if inputs.store is None else inputs.store.fingerprint(),
+        "versions": {"biosae": __version__, "torch": torch.__version__},
+    }
+    settings = {name: value for name, value in config.items() if name not in ("store", "versions")}
+    settings |= {"evaluation_positions": inputs.evaluation_positions}
+    if figures is not None:
+        settings["validation"] = inputs.validation.fingerprint()
+        made_by = artefacts.provenance(program, settings, seed=config.get("seed"))
+        table = pd.DataFrame(curve or untrained_curve(figures))
+        artefacts.write_table(table, output / "training_curve.tsv", "training_curve", made_by)
+        write_evaluation(figures, model, output / "evaluation.json", program, settings, note)
+        _log.info(
+            "validation: fvu %s, l0 %.4g, dead %.4g", *(figures[n] for n in ("fvu", "l0", "dead_fraction"))
+        )
+    save_checkpoint(model, output / "checkpoint", config)
