@@ -1,0 +1,1 @@
+"""Nodes seen together: maps, shared loci and overlaps with annotations."""
