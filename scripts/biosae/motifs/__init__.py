@@ -1,0 +1,1 @@
+"""Motifs of sets of sequences: discovery, formats, matching, significance. Knows nothing of PyTorch."""

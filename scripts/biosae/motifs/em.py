@@ -1,0 +1,280 @@
+"""EM for the ZOOPS model: zero or one site per sequence, on the given strand or on either.
+
+Model (Bailey & Elkan 1994, "Fitting a mixture model by expectation maximization to discover motifs in
+biopolymers"; zero or one occurrence per sequence as in Bailey & Elkan 1995, "The value of prior knowledge"):
+    P(sequence) / P(sequence | background) = (1 - rate) * rival + rate / places * sum over places of
+    odds(place) odds(place) = product over columns matrix[column, base] / P(base | bases before it)
+``rival`` is 1, or what another motif makes of the sequence: without it two motifs that share a node's
+sequences between them merge into one matrix, which fits more sequences than either.
+A place is a start (and strand) whose window has no N. The product over columns is read from tables of 4-mers,
+four columns at a time, and the background's factor is one number per start, so a pass takes no exp and one
+log a sequence.
+
+Floor of one pass: ceil(w / 4) table reads and multiplications per base and strand (256 entries a table: L1).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numba import njit
+
+from biosae.motifs.packing import Packed
+
+PSEUDOCOUNT = 0.5  # pseudo-sites of a matrix in all, spread over bases as in the background
+SKIP = 1e-9  # places of lower posterior add nothing to the counts
+TOLERANCE = 1e-6  # EM stops when the log likelihood per sequence rises by less (nats)
+MAX_RATE = 0.999  # keeps 1 - rate > 0
+
+
+@dataclass
+class Fit:
+    """State of a fit.
+
+    Attributes:
+        matrix: (w, 4) probabilities.
+        rate: expected share of sequences with a site.
+        llr: log likelihood ratio against background alone, nats.
+    """
+
+    matrix: np.ndarray
+    rate: float
+    llr: float
+
+    def bic(self, n: int) -> float:
+        """llr less half the free parameters (3 a column, the rate) times log n (Schwarz 1978)."""
+        return self.llr - 0.5 * (3 * len(self.matrix) + 1) * math.log(max(n, 2))
+
+
+@dataclass
+class Sites:
+    """The best place of each sequence.
+
+    Attributes:
+        odds: (n,) odds of the best place, 0 without one.
+        starts: (n,) absolute start in the packed codes, -1 without one.
+        forward: (n,) bool, on the strand as packed.
+        ratio: (n,) likelihood ratio of a sequence with a site: the mean odds of its places.
+        posterior: (n,) posterior that the sequence has a site anywhere.
+    """
+
+    odds: np.ndarray
+    starts: np.ndarray
+    forward: np.ndarray
+    ratio: np.ndarray
+    posterior: np.ndarray
+
+
+def fit(
+    packed: Packed, matrix: np.ndarray, rate: float, composition: np.ndarray, both_strands: bool, rounds: int
+) -> Fit:
+    """EM from a start.
+
+    Args:
+        packed: sequences.
+        matrix: (w, 4) start, not changed.
+        rate: start, share of sequences with a site.
+        composition: (4,) base frequencies, for pseudocounts.
+        both_strands: look on both strands.
+        rounds: passes at most.
+    """
+    odds, allowed = packed.windows(len(matrix))
+    new, rate, llr = _em(
+        packed.tetramers,
+        packed.offsets,
+        odds,
+        allowed,
+        packed.rival,
+        matrix,
+        rate,
+        composition,
+        both_strands,
+        rounds,
+        TOLERANCE,
+    )
+    return Fit(new, rate, llr)
+
+
+def best_sites(packed: Packed, state: Fit, both_strands: bool) -> Sites:
+    """Best place of each sequence under a fit; the first of equals, forward before reverse."""
+    odds, allowed = packed.windows(len(state.matrix))
+    best, starts, forward, ratio = _best(
+        packed.tetramers, packed.offsets, odds, allowed, state.matrix, both_strands
+    )
+    with_site = state.rate * ratio
+    return Sites(best, starts, forward, ratio, with_site / ((1.0 - state.rate) * packed.rival + with_site))
+
+
+def erase_sites(packed: Packed, state: Fit, both_strands: bool, threshold: float) -> None:
+    """Turn every place with odds >= threshold, or a posterior of one half by itself, into N; in place."""
+    odds, allowed = packed.windows(len(state.matrix))
+    _erase(
+        packed.codes, packed.tetramers, packed.offsets, odds, allowed, state.matrix, state.rate, both_strands,
+        threshold,
+    )  # fmt: skip
+    packed.forget_windows()
+
+
+@njit(cache=True, nogil=True)
+def _tables(matrix, reverse):
+    """Products over each four columns, (blocks, 256); columns past the end count 1."""
+    width = matrix.shape[0]
+    blocks = (width + 3) // 4
+    tables = np.ones((blocks, 256))
+    for block in range(blocks):
+        for word in range(256):
+            for k in range(4):
+                column = 4 * block + k
+                if column < width:
+                    base = (word >> (6 - 2 * k)) & 3
+                    if reverse:
+                        tables[block, word] *= matrix[width - 1 - column, 3 - base]
+                    else:
+                        tables[block, word] *= matrix[column, base]
+    return tables
+
+
+@njit(cache=True, nogil=True)
+def _odds(tetramers, window_odds, tables, start, stop, out):
+    """Odds of the places start..stop into out[0..stop - start]."""
+    n = stop - start
+    for j in range(n):
+        out[j] = window_odds[start + j] * tables[0, tetramers[start + j]]
+    for block in range(1, tables.shape[0]):
+        shift = start + 4 * block
+        for j in range(n):
+            out[j] *= tables[block, tetramers[shift + j]]
+
+
+@njit(cache=True, nogil=True)
+def _collect(tetramers, start, odds, n, scale, counts):
+    """Add posteriors to the 4-mer counts of every block."""
+    for j in range(n):
+        z = odds[j] * scale
+        if z > SKIP:
+            for block in range(counts.shape[0]):
+                counts[block, tetramers[start + j + 4 * block]] += z
+
+
+@njit(cache=True, nogil=True)
+def _pass(tetramers, offsets, window_odds, allowed, rival, matrix, rate, both, counts, reverse_counts):
+    """One E-step: fills the 4-mer counts; returns the llr and the expected number of sites."""
+    tables = _tables(matrix, False)
+    reverse_tables = _tables(matrix, True) if both else tables
+    counts[:] = 0.0
+    reverse_counts[:] = 0.0
+    longest = 1
+    for s in range(len(allowed)):
+        longest = max(longest, offsets[s + 1] - offsets[s])
+    forward = np.empty(longest)
+    backward = np.empty(longest)
+    llr = 0.0
+    sites = 0.0
+    for s in range(len(allowed)):
+        if allowed[s] == 0:
+            llr += math.log((1.0 - rate) * rival[s])  # cannot hold a site: evidence against a high rate only
+            continue
+        start = offsets[s]
+        n = offsets[s + 1] - start
+        _odds(tetramers, window_odds, tables, start, start + n, forward)
+        total = 0.0
+        for j in range(n):
+            total += forward[j]
+        if both:
+            _odds(tetramers, window_odds, reverse_tables, start, start + n, backward)
+            for j in range(n):
+                total += backward[j]
+        prior = rate / (allowed[s] * (2 if both else 1))
+        likelihood = (1.0 - rate) * rival[s] + prior * total
+        llr += math.log(likelihood)
+        sites += prior * total / likelihood
+        _collect(tetramers, start, forward, n, prior / likelihood, counts)
+        if both:
+            _collect(tetramers, start, backward, n, prior / likelihood, reverse_counts)
+    return llr, sites
+
+
+@njit(cache=True, nogil=True)
+def _column_counts(counts, reverse_counts, width):
+    """4-mer counts as (w, 4) base counts on the motif's strand."""
+    out = np.zeros((width, 4))
+    for block in range(counts.shape[0]):
+        for word in range(256):
+            for k in range(4):
+                column = 4 * block + k
+                if column < width:
+                    base = (word >> (6 - 2 * k)) & 3
+                    out[column, base] += counts[block, word]
+                    out[width - 1 - column, 3 - base] += reverse_counts[block, word]
+    return out
+
+
+@njit(cache=True, nogil=True)
+def _em(
+    tetramers, offsets, window_odds, allowed, rival, start_matrix, rate, composition, both, rounds, tolerance
+):
+    width = start_matrix.shape[0]
+    matrix = start_matrix.copy()
+    blocks = (width + 3) // 4
+    counts = np.zeros((blocks, 256))
+    reverse_counts = np.zeros((blocks, 256))
+    n = max(len(allowed), 1)
+    llr = 0.0
+    before = -np.inf
+    for _ in range(rounds):
+        llr, sites = _pass(
+            tetramers, offsets, window_odds, allowed, rival, matrix, rate, both, counts, reverse_counts
+        )
+        if llr - before < tolerance * n:
+            break  # matrix and rate are those that llr was measured with
+        before = llr
+        columns = _column_counts(counts, reverse_counts, width)
+        for i in range(width):
+            total = columns[i].sum() + PSEUDOCOUNT
+            for base in range(4):
+                matrix[i, base] = (columns[i, base] + PSEUDOCOUNT * composition[base]) / total
+        rate = min(max(sites / n, 1.0 / (n + 1)), MAX_RATE)
+    return matrix, rate, llr
+
+
+@njit(cache=True, nogil=True)
+def _best(tetramers, offsets, window_odds, allowed, matrix, both):
+    n = len(allowed)
+    best = np.zeros(n)
+    starts = np.full(n, -1, np.int64)
+    forward = np.ones(n, np.bool_)
+    ratio = np.zeros(n)
+    longest = 1
+    for s in range(n):
+        longest = max(longest, offsets[s + 1] - offsets[s])
+    odds = np.empty(longest)
+    for strand in range(2 if both else 1):
+        tables = _tables(matrix, strand == 1)
+        for s in range(n):
+            start = offsets[s]
+            length = offsets[s + 1] - start
+            _odds(tetramers, window_odds, tables, start, start + length, odds)
+            for j in range(length):
+                ratio[s] += odds[j]
+                if odds[j] > best[s]:
+                    best[s] = odds[j]
+                    starts[s] = start + j
+                    forward[s] = strand == 0
+    for s in range(n):
+        ratio[s] /= max(allowed[s], 1) * (2 if both else 1)
+    return best, starts, forward, ratio
+
+
+@njit(cache=True, nogil=True)
+def _erase(codes, tetramers, offsets, window_odds, allowed, matrix, rate, both, threshold):
+    width = matrix.shape[0]
+    odds = np.empty(max(offsets[-1], 1))
+    for strand in range(2 if both else 1):
+        _odds(tetramers, window_odds, _tables(matrix, strand == 1), 0, offsets[-1], odds)
+        for s in range(len(allowed)):
+            likely = (1.0 - rate) / rate * allowed[s] * (2 if both else 1)
+            for j in range(offsets[s], offsets[s + 1]):
+                if odds[j] > 0.0 and odds[j] >= min(threshold, likely):
+                    codes[j : j + width] = 4

@@ -1,0 +1,211 @@
+"""One node: find a motif on part A, test it on part B, refit it on everything, erase its sites, repeat."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from biosae.motifs import background, controls, em, heldout, search, width
+from biosae.motifs.packing import Packed, encode, longest_clean, pack, prefix, reverse_complement
+from biosae.motifs.settings import DEFAULT_MAX_WIDTH, DiscoveredMotif, DiscoverySettings, NodeMotifs
+
+log = logging.getLogger(__name__)
+
+TRIM_BITS = (
+    0.1  # end columns that tell less than this from the background go, however many sites measured them
+)
+
+
+@dataclass
+class _Data:
+    """Seqlets and controls of a node, part A first in each.
+
+    Attributes:
+        seqlets, controls: packed, of both parts.
+        n_a, n_controls_a: how many of each are part A.
+        counted: (n seqlets,) bool, one of each locus.
+        flipped: (n seqlets,) bool, packed as the reverse complement of what was given.
+        tables: background model.
+        kind: ``background`` or ``shuffled`` controls.
+    """
+
+    seqlets: Packed
+    controls: Packed
+    n_a: int
+    n_controls_a: int
+    counted: np.ndarray
+    flipped: np.ndarray
+    tables: np.ndarray
+    kind: str
+
+
+def discover_node(
+    name: str,
+    sequences: Sequence[str],
+    groups: Sequence[str] | None,
+    pool: controls.ControlPool | None,
+    settings: DiscoverySettings,
+    seed: int,
+) -> NodeMotifs:
+    """Motifs of one node.
+
+    Args:
+        name: for messages.
+        sequences: seqlets, any case; letters other than A, C, G, T are N.
+        groups: locus of each, or None.
+        pool: background, or None for shuffles.
+        settings: as for the run.
+        seed: the node's own seed.
+    """
+    result = NodeMotifs(n_sequences=len(sequences), status="too few sequences")
+    used = [i for i, s in enumerate(sequences) if longest_clean(s) >= settings.min_width]
+    result.n_used = len(used)
+    if sequences and not used:
+        result.status = "too short"
+    if len(used) < settings.min_sequences:
+        return result
+    data = _prepare(
+        name, [sequences[i] for i in used], groups and [groups[i] for i in used], pool, settings, seed, result
+    )
+    if data is None:
+        return result
+    longest = int(np.diff(data.seqlets.offsets).max())
+    widths = settings.min_width, min(settings.max_width or DEFAULT_MAX_WIDTH, longest)
+    for _ in range(settings.motifs_per_node):
+        motif = _next_motif(data, settings, widths)
+        if motif is None:
+            break
+        result.append(motif)
+    result[:] = [_with_e_value(motif, len(result)) for motif in result]
+    result.status = "ok" if result else "no motif"
+    return result
+
+
+def _prepare(name, sequences, groups, pool, settings, seed, result) -> _Data | None:
+    """Sort, split, draw controls, fit the background. None when a part would be empty."""
+    both = settings.strand == "both"
+    texts = [s.upper() for s in sequences]
+    turned = [reverse_complement(s) for s in texts] if both else texts
+    flipped = np.array([other < s for s, other in zip(texts, turned, strict=True)])
+    texts = [
+        min(pair) for pair in zip(texts, turned, strict=True)
+    ]  # both strands: one text for a seqlet and its reverse
+    held_out, counted = heldout.split(texts, groups, settings.held_out_share, seed)
+    if not (held_out & counted).any() or held_out.all():
+        return None
+    order = sorted(range(len(texts)), key=lambda i: (held_out[i], texts[i], not counted[i], flipped[i]))
+    rng = np.random.default_rng(seed % 2**64)
+    codes, offsets = encode([texts[i] for i in order])
+    strata = controls.strata(
+        codes, offsets, controls.lower_case([_oriented(sequences[i], flipped[i]) for i in order])
+    )
+    n_a = int((~held_out).sum())
+    (codes_a, offsets_a), (codes_b, offsets_b), kind = _controls(
+        name, codes, offsets, strata, n_a, pool, settings, rng, result
+    )
+    tables = background.fit(codes_a, offsets_a, settings.background_order, both)
+    joined = (
+        np.concatenate([codes_a[: offsets_a[-1]], codes_b]),
+        np.concatenate([offsets_a, offsets_a[-1] + offsets_b[1:]]),
+    )
+    return _Data(
+        seqlets=pack(codes, offsets, tables, settings.background_order),
+        controls=pack(*joined, tables, settings.background_order),
+        n_a=n_a,
+        n_controls_a=len(offsets_a) - 1,
+        counted=counted[order],
+        flipped=flipped[order],
+        tables=tables,
+        kind=kind,
+    )  # fmt: skip
+
+
+def _oriented(sequence: str, flip: bool) -> str:
+    """The sequence, or its reverse complement with the case of each base kept."""
+    return reverse_complement(sequence) if flip else sequence
+
+
+def _controls(name, codes, offsets, strata, n_a, pool, settings, rng, result):
+    """Controls of parts A and B, and their kind; the counts go into ``result``."""
+    copies = settings.controls_per_seqlet
+    lengths = np.diff(offsets)
+    if pool is not None:
+        parts, short = pool.draw([(strata[:n_a], lengths[:n_a]), (strata[n_a:], lengths[n_a:])], copies, rng)
+        enough = all(len(o) - 1 >= n for (_, o), n in zip(parts, (n_a, len(lengths) - n_a), strict=True))
+        if enough:
+            result.n_controls, result.n_controls_short = sum(len(o) - 1 for _, o in parts), short
+            return *parts, "background"
+        log.warning(
+            "node %s: the background has too few windows of its length and GC; shuffled seqlets serve", name
+        )
+    split_at = offsets[n_a]
+    parts = controls.shuffled(
+        [(codes[:split_at], offsets[: n_a + 1]), (codes[split_at:], offsets[n_a:] - split_at)], copies, rng
+    )
+    result.n_controls = sum(len(o) - 1 for _, o in parts)
+    return *parts, "shuffled"
+
+
+def _next_motif(data: _Data, settings: DiscoverySettings, widths: tuple[int, int]) -> DiscoveredMotif | None:
+    """The next motif, tested and refitted; its sites are erased. None when no word is enriched."""
+    both = settings.strand == "both"
+    part, part_controls = prefix(data.seqlets, data.n_a), prefix(data.controls, data.n_controls_a)
+    model = search.Background(data.tables, settings.background_order, background.composition(data.tables))
+    found = search.search(part, part_controls, model, settings, widths)
+    if found is None:
+        return None
+    state, threshold = found.state, found.threshold
+    ours = em.best_sites(data.seqlets, state, both).odds >= threshold
+    theirs = em.best_sites(data.controls, state, both).odds >= threshold
+    tested = data.counted.copy()
+    tested[: data.n_a] = False
+    table = (
+        int(ours[tested].sum()), int(tested.sum()),
+        int(theirs[data.n_controls_a :].sum()), data.controls.n - data.n_controls_a,
+    )  # fmt: skip
+    data.seqlets.rival[:] = search.rival_ratio(data.seqlets, found.rival, both)
+    motif = _refit(data, state, settings, widths, table)
+    data.seqlets.rival[:] = 1.0
+    for packed in (data.seqlets, data.controls):
+        em.erase_sites(packed, state, both, threshold)
+    return motif
+
+
+def _refit(data: _Data, state: em.Fit, settings, widths, table: tuple[int, int, int, int]) -> DiscoveredMotif:
+    """The motif as all seqlets show it, with the test of part B."""
+    both = settings.strand == "both"
+    composition = background.composition(data.tables)
+    final = width.refine(data.seqlets, state, composition, both, widths)
+    sites = em.best_sites(data.seqlets, final, both)
+    has_site = sites.posterior > 0.5
+    first, last = width.trim_ends(final.matrix, composition, widths[0], TRIM_BITS)
+    matrix, share_forward = final.matrix[first:last], None
+    if both:
+        forward = (sites.forward != data.flipped)[has_site]
+        share_forward = float(forward.mean()) if len(forward) else 0.5
+        if share_forward < 0.5:  # the motif is written as most of its sites are
+            matrix, share_forward = matrix[::-1, ::-1], 1.0 - share_forward
+    log10_p = heldout.log10_fisher(*table)
+    return DiscoveredMotif(
+        matrix=np.ascontiguousarray(matrix),
+        width=len(matrix),
+        n_sites=int(has_site.sum()),
+        n_seqlets=data.seqlets.n,
+        share_forward=share_forward,
+        log10_p=log10_p,
+        p_value=10.0**log10_p,
+        e_value=10.0**log10_p,
+        log10_e=log10_p,
+        llr=final.llr,
+        held_out=table,
+        controls=data.kind,
+    )
+
+
+def _with_e_value(motif: DiscoveredMotif, tested: int) -> DiscoveredMotif:
+    """The same motif with E = p x motifs tested in the node."""
+    return replace(motif, e_value=motif.p_value * tested, log10_e=motif.log10_p + math.log10(tested))

@@ -1,0 +1,159 @@
+"""Sequences as flat arrays of codes, and the odds of windows: what every kernel of the engine reads.
+
+A set of n sequences with ``total`` bases is one ``codes`` array (total + PAD bytes; A, C, G, T = 0..3,
+anything else N = 4; lower case is its base) and ``offsets`` (n + 1). Positions are 0-based, windows
+half-open. Reading a window needs no bounds check because of the padding: 4-mers may run past the end of a
+sequence, where look-up tables hold 1.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numba import njit
+
+PAD = 64  # bytes after the last base: more than the widest motif (60) that settings allow
+N = 4
+
+_CODE = np.full(256, N, dtype=np.uint8)
+for _letters, _value in (("Aa", 0), ("Cc", 1), ("Gg", 2), ("Tt", 3)):
+    for _letter in _letters:
+        _CODE[ord(_letter)] = _value
+
+_NOT_ACGT = re.compile("[^ACGTacgt]+")
+_COMPLEMENT = str.maketrans("ACGTacgt", "TGCAtgca")
+
+
+def reverse_complement(sequence: str) -> str:
+    """The other strand, 5' to 3'; letters that are not A, C, G, T stay what they are."""
+    return sequence.translate(_COMPLEMENT)[::-1]
+
+
+@dataclass
+class Packed:
+    """Sequences ready for the kernels.
+
+    Attributes:
+        codes: (total + PAD,) uint8; erased positions and N are 4.
+        offsets: (n + 1,) int64 starts of the sequences.
+        inverse: (total + PAD,) float64, 1 / P(base | bases before it) under the background; 0 at N.
+        tetramers: (total + PAD,) uint8 index of the 4-mer starting at each position (N read as A).
+        rival: (n,) likelihood ratio of each sequence without a site of the motif in hand: 1, or more where
+            another motif explains it (search.rival_ratio).
+    """
+
+    codes: np.ndarray
+    offsets: np.ndarray
+    inverse: np.ndarray
+    tetramers: np.ndarray
+    rival: np.ndarray
+    _windows: dict = field(default_factory=dict, repr=False)
+
+    @property
+    def n(self) -> int:
+        """Number of sequences."""
+        return len(self.offsets) - 1
+
+    def windows(self, width: int) -> tuple[np.ndarray, np.ndarray]:
+        """1 / P(window | background) at each start (0: not allowed), and the count of allowed starts (n,)."""
+        if width not in self._windows:
+            self._windows[width] = _window_odds(self.codes, self.inverse, self.offsets, width)
+        return self._windows[width]
+
+    def forget_windows(self) -> None:
+        """To be called after ``codes`` changed in place."""
+        self._windows.clear()
+
+
+def encode(sequences: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+    """Codes (total + PAD,) uint8 and offsets (n + 1,) int64 of sequences."""
+    lengths = np.fromiter((len(s) for s in sequences), dtype=np.int64, count=len(sequences))
+    offsets = np.zeros(len(sequences) + 1, dtype=np.int64)
+    np.cumsum(lengths, out=offsets[1:])
+    codes = np.full(offsets[-1] + PAD, N, dtype=np.uint8)
+    text = "".join(sequences).encode("ascii", errors="replace")
+    codes[: offsets[-1]] = _CODE[np.frombuffer(text, dtype=np.uint8)]
+    return codes, offsets
+
+
+def pack(codes: np.ndarray, offsets: np.ndarray, background: np.ndarray, order: int) -> Packed:
+    """Attach the background (flat tables of ``background.fit``) to encoded sequences; codes are copied."""
+    codes = codes.copy()
+    return Packed(
+        codes,
+        offsets,
+        _inverse(codes, offsets, background, order),
+        _tetramers(codes),
+        np.ones(len(offsets) - 1),
+    )
+
+
+def prefix(packed: Packed, n: int) -> Packed:
+    """The first n sequences as views: what is erased in one is erased in the other."""
+    stop = packed.offsets[n] + PAD
+    return Packed(
+        packed.codes[:stop],
+        packed.offsets[: n + 1],
+        packed.inverse[:stop],
+        packed.tetramers[:stop],
+        packed.rival[:n],
+    )
+
+
+def longest_clean(sequence: str) -> int:
+    """Length of the longest stretch of A, C, G, T in either case."""
+    return max(len(piece) for piece in _NOT_ACGT.split(sequence))
+
+
+@njit(cache=True, nogil=True)
+def _tetramers(codes):
+    n = len(codes)
+    out = np.zeros(n, np.uint8)
+    word = 0
+    for i in range(n):
+        word = ((word << 2) | (codes[i] & 3)) & 255
+        if i >= 3:
+            out[i - 3] = word
+    return out
+
+
+@njit(cache=True, nogil=True)
+def _inverse(codes, offsets, tables, order):
+    """A base is given the known bases before it, ``order`` at most; none after a start or an N."""
+    out = np.zeros(len(codes), np.float64)
+    for s in range(len(offsets) - 1):
+        context = 0
+        known = 0
+        for i in range(offsets[s], offsets[s + 1]):
+            if codes[i] > 3:
+                known = 0
+                context = 0
+                continue
+            use = min(known, order)
+            size = 1 << (2 * use)
+            first = 4 * (size - 1) // 3  # 4 + 16 + ... : where the table of order `use` starts
+            out[i] = 1.0 / tables[first + 4 * (context & (size - 1)) + codes[i]]
+            context = ((context << 2) | codes[i]) & 4095
+            known += 1
+    return out
+
+
+@njit(cache=True, nogil=True)
+def _window_odds(codes, inverse, offsets, width):
+    odds = np.zeros(len(codes), np.float64)
+    allowed = np.zeros(len(offsets) - 1, np.int64)
+    for s in range(len(offsets) - 1):
+        clean = 0
+        for end in range(offsets[s], offsets[s + 1]):
+            clean = clean + 1 if codes[end] < 4 else 0
+            if clean >= width:
+                start = end - width + 1
+                value = 1.0
+                for i in range(start, end + 1):
+                    value *= inverse[i]
+                odds[start] = value
+                allowed[s] += 1
+    return odds, allowed

@@ -1,0 +1,116 @@
+"""The search on part A: seeds are screened, the best refined, and a rival motif taken into account."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from biosae.motifs import em, heldout, seeds, width
+from biosae.motifs.packing import Packed
+from biosae.motifs.settings import DiscoverySettings
+
+SCREEN_PASSES = 4  # EM passes that a seed gets before the best are chosen
+START_RATE = 0.3  # share of sequences with a site that EM starts from; a start, EM moves it
+RIVAL_RATE = 0.2  # the same for a rival, beside a motif that has taken its share
+TURNS = 3  # motif and rival are refined in turn this often
+
+
+@dataclass(frozen=True)
+class Background:
+    """Markov tables (background.fit), their order, and base frequencies (4,)."""
+
+    tables: np.ndarray
+    order: int
+    composition: np.ndarray
+
+
+@dataclass(frozen=True)
+class Found:
+    """A motif, the threshold on the odds of a site, and the motif beside which it was fitted, if any."""
+
+    state: em.Fit
+    threshold: float
+    gain: float
+    rival: em.Fit | None = None
+
+
+def search(
+    part: Packed, controls: Packed, model: Background, settings: DiscoverySettings, widths: tuple[int, int]
+) -> Found | None:
+    """The motif that tells part A from its controls best; None where no word is enriched."""
+    both = settings.strand == "both"
+    patterns = seeds.find_seeds(part, controls, model.tables, model.order, both, settings.seeds)
+    starts = [seeds.seed_matrix(pattern, model.composition) for pattern in patterns]
+    starts = [matrix for matrix in starts if len(matrix) <= widths[1]]
+    screened = _screen(part, starts, START_RATE, model, both)
+    candidates = [
+        width.refine(part, start, model.composition, both, widths) for start in screened[: settings.refined]
+    ]
+    if not candidates:
+        return None
+    ranked = sorted(
+        (_judge(part, controls, state, both) for state in candidates),
+        key=lambda found: (-found.gain, -found.state.bic(part.n)),
+    )
+    pair = _with_rival(part, ranked[0].state, starts, model, both, widths)
+    if pair is None:
+        return ranked[0]
+    judged = [
+        _judge(part, controls, state, both, _conditional(rival, state)) for state, rival in (pair, pair[::-1])
+    ]
+    return max(judged, key=lambda found: found.gain)
+
+
+def rival_ratio(packed: Packed, rival: em.Fit | None, both_strands: bool) -> np.ndarray:
+    """Likelihood ratio (n,) of each sequence under rival or background alone; 1 without a rival."""
+    if rival is None:
+        return np.ones(packed.n)
+    return 1.0 - rival.rate + rival.rate * em.best_sites(packed, rival, both_strands).ratio
+
+
+def _screen(
+    part: Packed, starts: list[np.ndarray], rate: float, model: Background, both: bool
+) -> list[em.Fit]:
+    """A few EM passes from each start; best BIC first."""
+    fits = [em.fit(part, matrix, rate, model.composition, both, SCREEN_PASSES) for matrix in starts]
+    return sorted(fits, key=lambda state: -state.bic(part.n))
+
+
+def _judge(part: Packed, controls: Packed, state: em.Fit, both: bool, rival: em.Fit | None = None) -> Found:
+    """Threshold and gain of a fit."""
+    threshold, gain = heldout.choose_threshold(
+        em.best_sites(part, state, both).odds, em.best_sites(controls, state, both).odds
+    )
+    return Found(state, threshold, gain, rival)
+
+
+def _with_rival(
+    part: Packed,
+    state: em.Fit,
+    starts: list[np.ndarray],
+    model: Background,
+    both: bool,
+    widths: tuple[int, int],
+) -> tuple[em.Fit, em.Fit] | None:
+    """The motif and a second one fitted beside it, where BIC says that two explain part A better than one.
+
+    Rates are shares of all sequences; ``_conditional`` turns one into its share of those without the other.
+    """
+    alone = state.bic(part.n)
+    part.rival[:] = rival_ratio(part, state, both)
+    rival = _screen(part, starts, RIVAL_RATE, model, both)[0]
+    for _ in range(TURNS):
+        part.rival[:] = rival_ratio(part, _conditional(state, rival), both)
+        rival = width.refine(part, rival, model.composition, both, widths)
+        part.rival[:] = rival_ratio(part, _conditional(rival, state), both)
+        state = width.refine(part, state, model.composition, both, widths)
+    part.rival[:] = 1.0
+    together = state.bic(part.n) - 0.5 * (3 * len(rival.matrix) + 1) * math.log(part.n)
+    return (state, rival) if together > alone else None
+
+
+def _conditional(other: em.Fit, own: em.Fit) -> em.Fit:
+    """``other`` with its rate among the sequences that do not have ``own``."""
+    return em.Fit(other.matrix, min(other.rate / max(1.0 - own.rate, 1e-3), em.MAX_RATE), other.llr)

@@ -1,0 +1,49 @@
+"""Chunks of motifs -> motifs.tsv and motifs.meme of a run, with q-values over all nodes x motifs."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+from biosae import cli
+
+
+def main() -> None:
+    """Parse, collect, write."""
+    parser = cli.program(__doc__)
+    add = parser.add_argument
+    add("--chunks", type=cli.existing_path, nargs="+", required=True, help="chunk_{i}.tsv, in any order")
+    add("--memes", type=cli.existing_path, nargs="+", required=True, help="chunk_{i}.meme, in any order")
+    add(
+        "--statuses",
+        type=cli.existing_path,
+        nargs="+",
+        default=[],
+        help="status_{i}.tsv: are all nodes there?",
+    )
+    add("--manifest", type=cli.existing_path, required=True, help="manifest.tsv of the seqlets")
+    add("--significance", type=float, default=0.05, help="q below which a motif is significant")
+    add(
+        "--strand",
+        choices=("given", "both"),
+        default="given",
+        help="strands read in discovery, for motifs.meme",
+    )
+    add("--output-table", type=Path, required=True, help="motifs.tsv to write")
+    add("--output-meme", type=Path, required=True, help="motifs.meme to write")
+    args = parser.parse_args()
+
+    from biosae.artefacts import provenance, read_table, write_table
+    from biosae.motifs.formats import write_meme
+    from biosae.motifs.tables import collect
+
+    manifest = read_table(args.manifest, "seqlet_manifest")
+    table, motifs, counts = collect(args.chunks, args.memes, manifest, args.significance, args.statuses)
+    logging.getLogger(__name__).info("%s", ", ".join(f"{count} {name}" for name, count in counts.items()))
+    made_by = provenance("collect_motifs", {"significance": args.significance}, [args.manifest, *args.chunks])
+    write_meme(args.output_meme, motifs, strands="+ -" if args.strand == "both" else "+")
+    write_table(table, args.output_table, "motifs", {**made_by, "counts": counts})
+
+
+if __name__ == "__main__":
+    cli.run(main)

@@ -1,0 +1,61 @@
+"""Seqlets of nodes (FASTA) -> motifs, in MEME format and as tables.
+
+--fasta is a folder of {rank}_n{node}.fa, a folder with --manifest, --chunk and --chunks (a share of its
+nodes), or one FASTA (that node's meme.txt only). A node's motifs are the same in each form.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from biosae import cli
+
+
+def arguments() -> argparse.Namespace:
+    """The options, checked for what belongs together."""
+    parser = cli.program(__doc__)
+    add = parser.add_argument
+    add("--engine", choices=("batched", "meme", "streme"), default="batched", help="what searches")
+    add("--fasta", type=cli.existing_path, required=True, help="folder of FASTA files, or one FASTA")
+    add("--manifest", type=cli.existing_path, help="manifest.tsv of the folder; with --chunk and --chunks")
+    add("--chunk", type=int, help="number of this chunk, from 0")
+    add("--chunks", type=int, help="number of chunks; says nothing without --chunk")
+    add("--background", type=cli.existing_path, help="FASTA of controls for engine batched; else shuffles")
+    add("--motifs-per-node", type=int, default=2, help="motifs searched per node")
+    add("--strand", choices=("given", "both"), default="given", help="strands that are read")
+    add("--min-width", type=int, default=6, help="narrowest motif, bp")
+    add("--max-width", type=int, help="widest motif, bp; else the sequence (batched: at most 30)")
+    add("--background-order", type=int, default=2, help="order of the Markov background")
+    add("--significance", type=float, default=0.05, help="q below which a motif is significant")
+    for tool in ("meme", "streme"):
+        add(f"--{tool}-arguments", default="", help=f"more for {tool}: --{tool}-arguments='-seed 1'")
+    add("--output", type=Path, help="folder of the tables; not needed for one FASTA with --meme-dir")
+    add("--meme-dir", type=Path, help="folder of {rank}_n{node}/meme.txt; else OUTPUT/meme")
+    cli.add_seed(parser)
+    cli.add_threads(parser)
+    args = parser.parse_args()
+    if args.chunk is not None and None in (args.manifest, args.chunks):
+        parser.error("--chunk needs --manifest and --chunks")
+    if args.output is None and (args.meme_dir is None or args.fasta.is_dir()):
+        parser.error("--output is needed")
+    return args
+
+
+def main() -> None:
+    """Parse, discover, write."""
+    args = arguments()
+    from biosae.motifs import jobs
+
+    wanted = jobs.Discovery.of(args)
+    part = None if args.chunk is None else (args.chunk, args.chunks)
+    nodes, meme_dir = jobs.nodes_of(args.fasta, args.manifest, part), args.meme_dir or args.output / "meme"
+    results = jobs.discover_nodes(nodes, wanted, args.background, meme_dir, args.threads)
+    if args.fasta.is_dir():
+        inputs = [path for path in (args.manifest, args.background) if path]
+        jobs.write_results(results, wanted, args.output, part, inputs, args.significance)
+    jobs.refuse_failures(results)
+
+
+if __name__ == "__main__":
+    cli.run(main)
