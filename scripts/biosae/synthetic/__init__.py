@@ -1,0 +1,1 @@
+"""Planted truth: a synthetic genome, a network whose detectors are known, and the score against them."""

@@ -1,0 +1,253 @@
+"""Score a run against the planted truth. Every figure is computed over the kept nodes of the run.
+
+motif_recall
+    Share of planted matrices that at least one significant motif of a kept node *names*. A motif names at
+    most one truth motif: that of lowest TomTom p among the truth motifs, provided its q is below TOMTOM_Q.
+    TomTom's targets are the whole embedded database plus the repeat windows and low-complexity motifs that
+    detectors read, because p-values from a dozen targets mean nothing.
+motif_precision
+    Share of the significant motifs of kept nodes that name a truth motif (planted matrix, repeat window or
+    low-complexity motif: each has a detector). None where there is no significant motif.
+assignment_f1
+    Mean over the scored detectors of F1 under the one-to-one assignment of kept nodes to detectors that
+    maximises it (Hungarian algorithm). F1 compares "node at or above its threshold" with "detector fires"
+    (activation > 0) at the same output position of the scored store, no tolerance; the threshold is the best
+    one of all the node's activations, per detector. A detector without a node counts 0.
+position_error_bp
+    Median over the scored detectors of the median, over the TOP_SEQLETS strongest seqlets of the assigned
+    node, of |seqlet centre - centre of the nearest site on which the detector fires| in bp. Capped at the
+    length of a sequence; a detector without a node, or whose node has no seqlet, counts as the cap.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from scipy.optimize import linear_sum_assignment
+from scipy.sparse import csr_matrix
+
+from biosae.artefacts import read_table
+from biosae.errors import InputError
+
+TOMTOM_Q = 0.05
+TOP_SEQLETS = 100
+PLANTED = "motif"  # the kind of detectors of planted matrices
+
+
+@dataclass(frozen=True)
+class Truth:
+    """What was planted.
+
+    Attributes:
+        detectors: scored detectors only (schema detectors), index 0..n-1 = detector.
+        detections: every firing of a scored detector: detector, chrom, sequence_start, position, site_start.
+        sequences: chrom, start, end, split; padded intervals, 0-based half-open.
+    """
+
+    detectors: pd.DataFrame
+    detections: pd.DataFrame
+    sequences: pd.DataFrame
+
+    @property
+    def motifs(self) -> dict[str, str]:
+        """Kind of every truth motif, by its id."""
+        return dict(zip(self.detectors["motif"], self.detectors["kind"], strict=True))
+
+    @property
+    def cap_bp(self) -> int:
+        """Largest position error that is reported: the length of a padded sequence."""
+        return int((self.sequences["end"] - self.sequences["start"]).max())
+
+
+def load_truth(folder: str | Path) -> Truth:
+    """Read ``truth/`` as ``simulate_activations`` wrote it.
+
+    Raises:
+        InputError: a file is missing.
+    """
+    folder = Path(folder)
+    for name in ("detectors.tsv", "detections.parquet", "sequences.bed", "targets.meme"):
+        if not (folder / name).is_file():
+            raise InputError(
+                "The truth is incomplete",
+                where=folder / name,
+                mend="name the 'truth' folder that simulate_activations wrote",
+            )
+    detectors = read_table(folder / "detectors.tsv", "detectors")
+    detectors = detectors[detectors["scored"].astype(bool)].reset_index(drop=True)
+    names = ["chrom", "start", "end", "split"]
+    sequences = pd.read_csv(folder / "sequences.bed", sep="\t", header=None, names=names)
+    return Truth(detectors, pd.read_parquet(folder / "detections.parquet"), sequences)
+
+
+def truth_matrix(truth: Truth, intervals: pd.DataFrame, positions: int) -> csr_matrix:
+    """Which detector fires on which row of a store: (rows, n_detectors) bool.
+
+    Args:
+        truth: the truth.
+        intervals: one row per sequence of the store, in its order: chrom, start (padded, 0-based).
+        positions: output positions per sequence.
+
+    Raises:
+        InputError: a sequence of the store is not one that was simulated.
+    """
+    known = truth.sequences.set_index(["chrom", "start"]).index
+    of_store = pd.MultiIndex.from_frame(intervals[["chrom", "start"]])
+    strange = ~of_store.isin(known)
+    if strange.any():
+        raise InputError(
+            "The activations are not those that the truth belongs to",
+            got=f"{int(strange.sum())} of {len(intervals)} sequences unknown, first {of_store[strange][0]}",
+            mend="give the store that simulate_activations wrote beside the truth, with its pad_bp",
+        )
+    where = pd.MultiIndex.from_frame(truth.detections[["chrom", "sequence_start"]])
+    sequence = of_store.get_indexer(where)
+    inside = sequence >= 0
+    rows = sequence[inside].astype(np.int64) * positions + truth.detections["position"].to_numpy()[inside]
+    columns = truth.detections["detector"].to_numpy()[inside]
+    shape = (len(intervals) * positions, len(truth.detectors))
+    return csr_matrix((np.ones(len(rows), dtype=bool), (rows, columns)), shape=shape)
+
+
+def best_f1(
+    rows: np.ndarray, nodes: np.ndarray, values: np.ndarray, kept: np.ndarray, truth: csr_matrix
+) -> tuple[np.ndarray, np.ndarray]:
+    """F1 of every kept node with every detector at the node's best threshold.
+
+    Args:
+        rows, nodes, values: (m,) non-zero activations of a whole store, in any order.
+        kept: (n,) node numbers.
+        truth: (rows, n_detectors) bool.
+
+    Returns:
+        f1 and threshold (the node is active where its activation is >= it), each (n, n_detectors).
+    """
+    f1 = np.zeros((len(kept), truth.shape[1]))
+    threshold = np.full(f1.shape, np.inf)
+    fires = np.asarray(truth.sum(axis=0), dtype=np.float64).ravel()
+    order = np.lexsort((rows, -values, nodes))
+    edges = np.searchsorted(nodes[order], np.stack([kept, kept + 1]))
+    for i, (first, last) in enumerate(edges.T):
+        own = order[first:last]
+        if len(own) == 0:
+            continue
+        f1[i], threshold[i] = _best_of_node(values[own], truth[rows[own]], fires)
+    return f1, threshold
+
+
+def _best_of_node(values: np.ndarray, hits: csr_matrix, fires: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Best F1 and its threshold per detector; ``values`` fall, ``hits`` (m, n_detectors) alike."""
+    true_positive = np.cumsum(hits.toarray(), axis=0, dtype=np.int32)
+    ends = np.append(np.flatnonzero(values[1:] < values[:-1]), len(values) - 1)  # equal values go together
+    f1 = 2 * true_positive[ends] / (ends[:, None] + 1 + fires)
+    best = f1.argmax(axis=0)
+    return f1[best, np.arange(len(fires))], values[ends[best]]
+
+
+def assign(f1: np.ndarray) -> np.ndarray:
+    """Row of ``f1`` (n_nodes, n_detectors) per detector, -1 where none: one-to-one, highest sum of F1."""
+    chosen = np.full(f1.shape[1], -1)
+    nodes, detectors = linear_sum_assignment(f1, maximize=True)
+    useful = f1[nodes, detectors] > 0  # a pair that shares no position is no assignment
+    chosen[detectors[useful]] = nodes[useful]
+    return chosen
+
+
+def site_distance(seqlets: pd.DataFrame, sites: pd.DataFrame, cap_bp: int) -> np.ndarray:
+    """Distance of each seqlet's centre to the centre of the nearest site of the same chromosome, in bp.
+
+    Args:
+        seqlets: chrom, start, end (0-based half-open).
+        sites: chrom, centre.
+        cap_bp: largest value returned; also where a chromosome holds no site.
+    """
+    distance = np.full(len(seqlets), float(cap_bp))
+    centre = (seqlets["start"] + seqlets["end"]).to_numpy() / 2
+    chroms = seqlets["chrom"].to_numpy()
+    for chrom, own in sites.groupby("chrom"):
+        known = np.sort(own["centre"].to_numpy())
+        mask = chroms == chrom
+        right = np.searchsorted(known, centre[mask])
+        before, after = known[(right - 1).clip(min=0)], known[right.clip(max=len(known) - 1)]
+        gap = np.minimum(np.abs(centre[mask] - before), np.abs(centre[mask] - after))
+        distance[mask] = np.minimum(gap, cap_bp)
+    return distance
+
+
+def position_errors(truth: Truth, seqlets: pd.DataFrame, node_of_detector: np.ndarray) -> np.ndarray:
+    """Median distance in bp per scored detector, (n_detectors,); see the module's text.
+
+    Args:
+        truth: the truth.
+        seqlets: chrom, start, end, node, seqlet_rank (1 = strongest).
+        node_of_detector: (n_detectors,) node number, -1 where none.
+    """
+    errors = np.full(len(truth.detectors), float(truth.cap_bp))
+    width = truth.detectors["width"].to_numpy(dtype=np.int64)
+    detections = truth.detections
+    centre = detections["site_start"].to_numpy() + width[detections["detector"].to_numpy()] / 2
+    sites = detections[["detector", "chrom"]].assign(centre=centre)
+    top = seqlets[seqlets["seqlet_rank"] <= TOP_SEQLETS]
+    for detector, node in enumerate(node_of_detector):
+        own = top[top["node"] == node]
+        if node >= 0 and len(own):
+            near = site_distance(own, sites[sites["detector"] == detector], truth.cap_bp)
+            errors[detector] = np.median(near)
+    return errors
+
+
+def name_motifs(matches: pd.DataFrame, truth_motifs: dict[str, str]) -> dict[str, str]:
+    """Which truth motif each query names: lowest p among the truth motifs, if its q is below TOMTOM_Q.
+
+    Args:
+        matches: query, target, p_value, q_value (TomTom's, over all targets of one query).
+        truth_motifs: ids of the truth motifs (keys).
+    """
+    own = matches[matches["target"].isin(list(truth_motifs)) & (matches["q_value"] < TOMTOM_Q)]
+    own = own.sort_values(["query", "p_value", "target"]).drop_duplicates("query")
+    return dict(zip(own["query"], own["target"], strict=True))
+
+
+def motif_figures(significant: list[str], named: dict[str, str], truth_motifs: dict[str, str]) -> dict:
+    """Recall and precision.
+
+    Args:
+        significant: ids of the significant motifs of kept nodes.
+        named: query -> truth motif, from ``name_motifs``.
+        truth_motifs: truth motif id -> kind.
+    """
+    planted = [name for name, kind in truth_motifs.items() if kind == PLANTED]
+    hits = [named[name] for name in significant if name in named]
+    found = sorted(set(hits) & set(planted))
+    return {
+        "motif_recall": len(found) / len(planted),
+        "motif_precision": len(hits) / len(significant) if significant else None,
+        "n_planted_motifs": len(planted),
+        "n_significant_motifs": len(significant),
+        "n_named_motifs": len(hits),
+        "planted_motifs_found": found,
+        "planted_motifs_missed": sorted(set(planted) - set(found)),
+        "other_truth_found": sorted(set(hits) - set(planted)),
+    }
+
+
+def assignment_table(
+    truth: Truth, kept: np.ndarray, f1: np.ndarray, threshold: np.ndarray, chosen: np.ndarray
+) -> pd.DataFrame:
+    """One row per scored detector: its node, F1 and threshold, and the best F1 without one-to-one."""
+    detector = np.arange(f1.shape[1])
+    if len(kept) == 0:
+        free, own, node, at, best_node = (
+            np.full(len(detector), value) for value in (0.0, 0.0, -1, np.inf, -1)
+        )
+    else:
+        has = chosen >= 0
+        own = np.where(has, f1[chosen, detector], 0.0)
+        at = np.where(has, threshold[chosen, detector], np.inf)
+        node = np.where(has, kept[chosen], -1)
+        free, best_node = f1.max(axis=0), np.where(f1.max(axis=0) > 0, kept[f1.argmax(axis=0)], -1)
+    table = truth.detectors[["detector", "name", "kind", "motif", "strand"]].copy()
+    return table.assign(node=node, f1=own, threshold=at, best_node=best_node, best_f1=free)

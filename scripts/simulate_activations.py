@@ -1,0 +1,41 @@
+"""Simulate a genome with planted motifs and the activations of a small network whose detectors are known."""
+
+from __future__ import annotations
+
+from dataclasses import MISSING, fields
+from pathlib import Path
+
+from biosae import cli
+from biosae.synthetic.settings import SyntheticSettings
+
+
+def main() -> None:
+    """Parse, simulate, write."""
+    parser = cli.program(__doc__)
+    parser.add_argument(
+        "--database", type=cli.existing_path, required=True, help="motif database, MEME format"
+    )
+    parser.add_argument("--motif-ids", nargs="+", required=True, help="ids of the matrices to plant")
+    for setting in fields(SyntheticSettings):
+        if setting.default is not MISSING:
+            parser.add_argument(
+                f"--{setting.name.replace('_', '-')}",
+                type=type(setting.default),
+                default=setting.default,
+                help=setting.metadata["help"],
+            )
+    parser.add_argument("--output", type=Path, required=True, help="folder to write (replaced whole)")
+    arguments = vars(parser.parse_args())
+    database, output = arguments.pop("database"), arguments.pop("output")
+
+    import torch
+
+    from biosae.synthetic.simulate import simulate
+
+    torch.set_num_threads(1)  # sums in another order would change the last bits, and so the bytes
+    arguments["motif_ids"] = tuple(arguments["motif_ids"])
+    simulate(SyntheticSettings(**arguments), database, output)
+
+
+if __name__ == "__main__":
+    cli.run(main)
