@@ -47,7 +47,7 @@ rule plot_training:
         runtime=15,
     params:
         run=subpath(input.curve, parent=True),
-        folder=subpath(output.figures[0], parent=True),
+        folder=f"{RUN}/figures",
         program=f"{SCRIPTS}/plot_training.py",
         code=code("plot_training"),
     shell:

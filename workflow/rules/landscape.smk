@@ -110,7 +110,7 @@ rule plot_landscape:
         runtime=30,
     params:
         run=subpath(input.umap, parent=True),
-        folder=subpath(output.figures[0], parent=True),
+        folder=f"{RUN}/figures",
         program=f"{SCRIPTS}/plot_landscape.py",
         code=code("plot_landscape"),
     shell:
