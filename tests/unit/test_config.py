@@ -96,7 +96,8 @@ def test_every_key_of_the_schema_is_described_and_documented():
     def walk(schema, path):
         for name, rule in schema.get("properties", {}).items():
             assert rule.get("description"), f"{path}{name} has no description"
-            assert f"`{name}`" in documented, f"config/README.md says nothing of {path}{name}"
+            named = f"`{name}`" in documented or f"`{path}{name}`" in documented
+            assert named, f"config/README.md says nothing of {path}{name}"
             walk(rule, f"{path}{name}.")
             walk(rule.get("items", {}), f"{path}{name}[].")
 

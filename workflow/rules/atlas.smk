@@ -60,6 +60,8 @@ rule build_page:
         motifs=rules.collect_motifs.output.meme,
         matches=rules.match_motifs.output.matches,
         evaluation=f"{RUN}/evaluation.json",
+        checkpoint=f"{RUN}/checkpoint/config.json",
+        training=f"{RUN}/training_curve.tsv",
         umap=rules.embed_nodes.output.umap,
         overlaps=rules.overlap_annotations.output.overlaps,
         jaccard=rules.compute_jaccard.output.jaccard,

@@ -8,7 +8,7 @@ rule embed_nodes:
     input:
         weights=f"{RUN}/checkpoint/model.safetensors",
         config=f"{RUN}/checkpoint/config.json",
-        selected=rules.select_nodes.output.selected,
+        manifest=rules.write_seqlets.output.manifest,
         bed=rules.write_seqlets.output.bed,
     output:
         umap=f"{RUN}/umap.tsv",
@@ -23,7 +23,7 @@ rule embed_nodes:
         mem_mb=8000,
         runtime=60,
     params:
-        run=subpath(input.selected, parent=True),
+        run=subpath(output.umap, parent=True),
         options=section("landscape", "n_neighbors", "min_dist", "n_clusters", "seed"),
         program=f"{SCRIPTS}/embed_nodes.py",
         code=code("embed_nodes"),

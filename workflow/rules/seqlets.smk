@@ -51,6 +51,6 @@ rule find_seqlets:
         mem_mb=500,
         runtime=5,
     shell:
-        "if [ -s {output.fasta:q} ]; then touch {output.fasta:q}; else "
+        "if [ -e {output.fasta:q} ]; then touch {output.fasta:q}; else "
         'echo "node {wildcards.node} with rank {wildcards.rank} is not a kept node of this run: see" '
         "{input.manifest:q} | tee {log:q} >&2; exit 1; fi"

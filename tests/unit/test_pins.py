@@ -1,0 +1,48 @@
+"""The pins of the conda environments equal those of requirements.txt, and nothing used is unpinned."""
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+CONDA_NAMES = {"pytorch": "torch"}  # conda-forge's name -> pip's
+ONLY_CONDA = {"python", "meme", "pip"}
+ENVIRONMENTS = sorted((ROOT / "envs").glob("*.yaml"))
+
+
+def pip_pins() -> dict[str, str]:
+    lines = (ROOT / "requirements.txt").read_text().splitlines()
+    pins = [line.split("==") for line in lines if line and not line.startswith("#")]
+    return {name.lower().replace("_", "-"): version for name, version in pins}
+
+
+def conda_pins(path: Path) -> dict[str, str]:
+    entries = yaml.safe_load(path.read_text())["dependencies"]
+    flat = [entry for entry in entries if isinstance(entry, str) and entry != "pip"]
+    from_pip = [line for entry in entries if isinstance(entry, dict) for line in entry["pip"]]
+    pairs = [re.split("==?", entry) for entry in [*flat, *from_pip]]
+    return {CONDA_NAMES.get(name, name): version for name, version in pairs}
+
+
+@pytest.mark.parametrize("path", ENVIRONMENTS, ids=lambda path: path.stem)
+def test_conda_pins_equal_pip_pins(path):
+    pins = {name: version for name, version in conda_pins(path).items() if name not in ONLY_CONDA}
+    assert pins == {name: pip_pins()[name] for name in pins}
+
+
+def test_torch_is_pinned_without_a_local_build():
+    assert pip_pins()["torch"] == "2.13.0"
+
+
+def test_every_environment_is_used_by_a_rule():
+    used = set(re.findall(r"envs/(\w+)\.yaml", "".join(p.read_text() for p in (ROOT / "workflow/rules").glob("*.smk"))))
+    assert used == {path.stem for path in ENVIRONMENTS}
+
+
+def test_the_python_asked_for_is_the_one_the_makefile_checks():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert project["requires-python"] == ">=3.11"
+    assert "(3, 11)" in (ROOT / "Makefile").read_text()
