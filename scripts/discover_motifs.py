@@ -1,7 +1,6 @@
 """Seqlets of nodes (FASTA) -> motifs, in MEME format and as tables.
 
---fasta is a folder of {rank}_n{node}.fa, a folder with --manifest, --chunk and --chunks (a share of its
-nodes), or one FASTA (that node's meme.txt only). A node's motifs are the same in each form.
+--fasta: a folder of {rank}_n{node}.fa; with --chunk a share of its nodes; or one FASTA (its meme.txt only).
 """
 
 from __future__ import annotations

@@ -53,7 +53,7 @@ class Recipe:
     pre_bias_init: str = _choice(
         "zero", "start of pre_bias: 0, or the mean of the first batch", kind=str, among=("zero", "mean")
     )
-    learning_rate: float = _choice(1e-3, "Adam's learning rate at its peak", kind=float)
+    learning_rate: float = _choice(2e-3, "Adam's learning rate at its peak", kind=float)
     warmup_share: float = _choice(
         0.05, "share of all steps over which the learning rate rises from 0", kind=float, zero=True
     )

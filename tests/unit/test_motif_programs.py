@@ -1,0 +1,265 @@
+"""discover_motifs, collect_motifs and match_motifs: chunks change nothing, empty is valid."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from helpers_meme_suite import DATA, DATABASE, MEME_TEXT, files_of, run_program, stand_in
+from test_motif_external import MEME_BODY
+
+from biosae.artefacts import read_table, write_table
+from biosae.errors import BiosaeError, ConfigError, ContractError, InputError
+from biosae.motifs.formats import Motif, read_meme
+from biosae.motifs.tables import NodeResult, add_external, chunk_table, with_q_values
+
+NAMES = ["1_n5.fa", "2_n42.fa", "3_n127.fa", "4_n7.fa"]  # planted (half of 3_n127), null, planted, too few
+
+
+def write_run(folder: Path, names=NAMES) -> Path:
+    """A seqlets folder with manifest."""
+    folder.mkdir(parents=True)
+    planted = (DATA / "3_n127.fa").read_text()
+    content = {
+        "1_n5.fa": "".join(planted.splitlines(keepends=True)[:200]),
+        "2_n42.fa": (DATA / "9_n42_null.fa").read_text(),
+        "3_n127.fa": planted,
+        "4_n7.fa": ">chr1:0-42(+) node=7\nTGGCTAATCTCTTACTATACTCCCGCTCCCCGCCCTGGCTCA\n",
+    }
+    rows = []
+    for name in names:
+        (folder / name).write_text(content[name])
+        rank, node = (int(part) for part in name.removesuffix(".fa").split("_n"))
+        rows.append({"rank": rank, "node": node, "file": name, "n_seqlets": content[name].count(">")})
+    table = pd.DataFrame(rows, columns=["rank", "node", "file", "n_seqlets"])
+    drops = ["dropped_off_chromosome", "dropped_n", "dropped_overlap", "dropped_over_limit"]
+    table = table.assign(n_top=table["n_seqlets"], gc_share=0.5, repeat_share=0.0, **dict.fromkeys(drops, 0))
+    columns = ["rank", "node", "file", "n_seqlets", "n_top", *drops, "gc_share", "repeat_share"]
+    write_table(table[columns], folder / "manifest.tsv", "seqlet_manifest")
+    (folder / "background.fa").write_text("")
+    return folder
+
+
+def discover_chunks(monkeypatch, seqlets: Path, run: Path, chunks: int, *more: object) -> None:
+    for chunk in range(chunks):
+        part = ("--manifest", seqlets / "manifest.tsv", "--chunk", chunk, "--chunks", chunks)
+        folders = ("--output", run / "motifs", "--meme-dir", run / "meme")
+        run_program(monkeypatch, "discover_motifs", "--fasta", seqlets, *part, *folders, *more)
+
+
+def collect(monkeypatch, seqlets: Path, run: Path, *more: object) -> None:
+    chunks, memes = (
+        sorted((run / "motifs").glob(f"chunk_*.{kind}"), reverse=True) for kind in ("tsv", "meme")
+    )
+    out = ("--output-table", run / "motifs.tsv", "--output-meme", run / "motifs.meme")
+    manifest = ("--manifest", seqlets / "manifest.tsv")
+    run_program(monkeypatch, "collect_motifs", "--chunks", *chunks, "--memes", *memes, *manifest, *out, *more)
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """(seqlets, output) of the program on the whole folder; the folder's name has a space and quotes."""
+    base = tmp_path_factory.mktemp("whole") / "a 'quoted' \"folder\""
+    seqlets = write_run(base / "seqlets")
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        run_program(
+            monkeypatch, "discover_motifs", "--fasta", seqlets, "--output", base / "out", "--chunks", 3
+        )
+    return seqlets, base / "out"
+
+
+def test_planted_motifs_are_found_and_nulls_are_not_significant(whole):
+    motifs = read_table(whole[1] / "motifs.tsv", "motifs")
+    best = motifs.sort_values("q_value").groupby("node").first()
+    assert best.loc[[5, 127], "significant"].all()
+    assert not best.loc[42, "significant"]
+    assert {"CTAATCT", "AGATTAG"} & set(motifs.loc[motifs["significant"].astype(bool), "consensus"])
+    np.testing.assert_allclose(motifs["q_value"].min(), motifs["p_value"].min() * len(motifs), rtol=1e-6)
+
+
+def test_status_covers_every_node(whole):
+    status = read_table(whole[1] / "status.tsv", "motif_status").set_index("rank")
+    assert status["status"].to_dict() == {1: "ok", 2: "ok", 3: "ok", 4: "too_few"}
+    assert status["n_seqlets"].to_list() == [100, 200, 200, 1]
+    assert read_meme(whole[1] / "meme" / "4_n7" / "meme.txt") == []
+
+
+def test_chunks_give_the_same_bytes_as_the_whole(whole, tmp_path, monkeypatch):
+    seqlets, out = whole
+    results = []
+    for chunks in (1, 3, 5):  # more chunks than nodes: the last are empty and valid
+        run = tmp_path / f"run{chunks}"
+        discover_chunks(monkeypatch, seqlets, run, chunks, "--threads", 2)
+        collect(monkeypatch, seqlets, run, "--statuses", *(run / "motifs").glob("status_*.tsv"))
+        results.append({name: (run / name).read_bytes() for name in ("motifs.tsv", "motifs.meme")})
+        assert files_of(run / "meme") == files_of(out / "meme")
+    assert results[0] == results[1] == results[2]
+    assert results[0] == {name: (out / name).read_bytes() for name in ("motifs.tsv", "motifs.meme")}
+
+
+def test_one_fasta_gives_the_same_bytes(whole, tmp_path, monkeypatch):
+    seqlets, out = whole
+    folder = ("--meme-dir", tmp_path / "one")  # as a rule for one node calls it: no tables, no --output
+    run_program(monkeypatch, "discover_motifs", "--fasta", seqlets / "3_n127.fa", *folder)
+    assert files_of(tmp_path) == {"one/3_n127/meme.txt": (out / "meme/3_n127/meme.txt").read_bytes()}
+
+
+def test_a_node_does_not_depend_on_its_rank(whole, tmp_path, monkeypatch):
+    """Another selection gives a node another rank; its motifs must stay."""
+    shutil.copy(whole[0] / "3_n127.fa", tmp_path / "1_n127.fa")
+    run_program(monkeypatch, "discover_motifs", "--fasta", tmp_path / "1_n127.fa", "--output", tmp_path)
+    before, after = (
+        read_meme(folder) for folder in (whole[1] / "meme/3_n127/meme.txt", tmp_path / "meme/1_n127/meme.txt")
+    )
+    assert len(before) == len(after) == 2
+    for one, other in zip(before, after, strict=True):
+        np.testing.assert_array_equal(one.matrix, other.matrix)
+
+
+def test_outputs_hold_neither_paths_nor_times(whole, tmp_path, monkeypatch):
+    seqlets = write_run(tmp_path / "elsewhere" / "seqlets")
+    run_program(monkeypatch, "discover_motifs", "--fasta", seqlets, "--output", tmp_path / "again")
+    assert files_of(tmp_path / "again") == files_of(whole[1])
+    assert set(files_of(whole[1])) >= {"motifs.tsv.json", "status.tsv.json"}
+
+
+def test_an_empty_selection_gives_valid_empty_files(tmp_path, monkeypatch):
+    seqlets = write_run(tmp_path / "seqlets", [])
+    run = tmp_path / "run"
+    discover_chunks(monkeypatch, seqlets, run, 2)
+    collect(monkeypatch, seqlets, run, "--statuses", *(run / "motifs").glob("status_*.tsv"))
+    assert read_table(run / "motifs.tsv", "motifs").empty
+    assert read_meme(run / "motifs.meme") == []
+    database = ("--database", DATABASE)
+    run_program(
+        monkeypatch, "match_motifs", "--motifs", run / "motifs.meme", *database, "--output", run / "m.tsv"
+    )
+    assert read_table(run / "m.tsv", "matches").empty
+    run_program(monkeypatch, "discover_motifs", "--fasta", seqlets, "--output", tmp_path / "dir")
+    assert read_table(tmp_path / "dir" / "motifs.tsv", "motifs").empty
+
+
+def test_faults_of_discovery(tmp_path, monkeypatch, whole):
+    seqlets = write_run(tmp_path / "seqlets")
+    base = ("discover_motifs", "--output", tmp_path / "out", "--fasta")
+    chunk = ("--manifest", seqlets / "manifest.tsv", "--chunk", "3", "--chunks", "3")
+    with pytest.raises(ConfigError, match="0 <= chunk < chunks"):
+        run_program(monkeypatch, *base, seqlets, *chunk)
+    (seqlets / "3_n127.fa").rename(seqlets / "7_n5.fa")
+    with pytest.raises(InputError, match=r"missing.*3_n127\.fa.*write_seqlets"):
+        run_program(monkeypatch, *base, seqlets, *chunk[:3], "0", *chunk[4:5], "1")
+    with pytest.raises(InputError, match=r"same node.*\[5\]"):
+        run_program(monkeypatch, *base, seqlets)
+    (seqlets / "7_n5.fa").rename(seqlets / "notes.fa")
+    with pytest.raises(InputError, match=r"not named after a node.*notes\.fa"):
+        run_program(monkeypatch, *base, seqlets)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(InputError, match="no FASTA of a node"):
+        run_program(monkeypatch, *base, tmp_path / "empty")
+    with pytest.raises(ConfigError, match="motifs_per_node >= 1"):
+        run_program(monkeypatch, *base, whole[0], "--motifs-per-node", 0)
+    with pytest.raises(SystemExit):
+        run_program(monkeypatch, *base, whole[0], "--chunk", 0)
+    with pytest.raises(SystemExit):
+        run_program(monkeypatch, "discover_motifs", "--fasta", whole[0])
+    assert not (tmp_path / "out").exists()
+
+
+def test_faults_of_collection(tmp_path, monkeypatch, whole):
+    seqlets = write_run(tmp_path / "seqlets", NAMES[:3])
+    run = tmp_path / "run"
+    discover_chunks(monkeypatch, seqlets, run, 2)
+    statuses = sorted((run / "motifs").glob("status_*.tsv"))
+    with pytest.raises(ContractError, match=r"do not cover the nodes.*missing \[42\]"):
+        collect(monkeypatch, seqlets, run, "--statuses", statuses[0])
+    shutil.copy(run / "motifs" / "chunk_0.tsv", run / "motifs" / "chunk_9.tsv")
+    with pytest.raises(ContractError, match="stands in two chunks"):
+        collect(monkeypatch, seqlets, run)
+    (run / "motifs" / "chunk_9.tsv").unlink()
+    (run / "motifs" / "chunk_1.meme").unlink()
+    with pytest.raises(ContractError, match="different motifs"):
+        collect(monkeypatch, seqlets, run)
+    other = write_run(tmp_path / "other", NAMES[:1])
+    discover_chunks(monkeypatch, seqlets, run, 2)
+    with pytest.raises(ContractError, match=r"the manifest does not"):
+        collect(monkeypatch, other, run)
+
+
+@pytest.fixture
+def meme_on_path(tmp_path, monkeypatch):
+    """A stand-in ``meme`` that fails on node 42 as long as a file ``fail`` stands beside it."""
+    folder = tmp_path / "bin"
+    fails = "if '_n42' in args[0] and pathlib.Path(__file__).with_name('fail').exists():\n"
+    fails += "    sys.exit('no memory')\n"
+    stand_in(folder, "meme", fails + MEME_BODY)
+    monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
+    return folder
+
+
+def test_meme_chunks_whole_and_single_node_agree(tmp_path, monkeypatch, meme_on_path):
+    seqlets = write_run(tmp_path / "seqlets")
+    engine = ("--engine", "meme", "--meme-arguments=-norand")
+    discover_chunks(monkeypatch, seqlets, tmp_path / "run", 3, *engine, "--threads", 2)
+    collect(monkeypatch, seqlets, tmp_path / "run")
+    run_program(monkeypatch, "discover_motifs", "--fasta", seqlets, "--output", tmp_path / "out", *engine)
+    assert files_of(tmp_path / "run" / "meme") == files_of(tmp_path / "out" / "meme")
+    assert (tmp_path / "run" / "motifs.tsv").read_bytes() == (tmp_path / "out" / "motifs.tsv").read_bytes()
+    one = ("--fasta", seqlets / "3_n127.fa", "--output", tmp_path / "one")
+    run_program(monkeypatch, "discover_motifs", *one, *engine)
+    assert (tmp_path / "one/meme/3_n127/meme.txt").read_bytes() == MEME_TEXT.read_bytes()
+    table = read_table(tmp_path / "run" / "motifs.tsv", "motifs")
+    assert table["motif_id"].tolist() == [
+        f"{rank}_m{m}" for rank in ("1_n5", "2_n42", "3_n127") for m in (1, 2)
+    ]
+    assert table["e_value"].tolist() == [7.8e-124, 3.1e-81] * 3
+    assert table["p_value"].isna().all()
+    assert table.loc[0, "q_value"] == pytest.approx(7.8e-124 * 6 / 3)
+    assert [motif.id for motif in read_meme(tmp_path / "run" / "motifs.meme")] == table["motif_id"].tolist()
+    assert read_table(tmp_path / "out" / "status.tsv", "motif_status")["status"].tolist() == ["ok"] * 3 + [
+        "too_few"
+    ]
+
+
+def test_a_failed_node_does_not_lose_the_others(tmp_path, monkeypatch, meme_on_path):
+    seqlets = write_run(tmp_path / "seqlets")
+    (meme_on_path / "fail").touch()
+    run = tmp_path / "run"
+    with pytest.raises(BiosaeError, match=r"failed for 1 of 4 nodes.*2_n42.*no memory"):
+        discover_chunks(monkeypatch, seqlets, run, 1, "--engine", "meme")
+    status = read_table(run / "motifs" / "status_0.tsv", "motif_status").set_index("rank")
+    assert status["status"].to_dict() == {1: "ok", 2: "failed", 3: "ok", 4: "too_few"}
+    assert "no memory" in status.loc[2, "message"]
+    assert not (run / "motifs" / "chunk_0.tsv").exists()
+    assert sorted(path.name for path in (run / "meme").iterdir()) == ["1_n5", "3_n127", "4_n7"]
+    (meme_on_path / "fail").unlink()
+    before = len((meme_on_path / "meme.calls").read_text().splitlines())
+    discover_chunks(monkeypatch, seqlets, run, 1, "--engine", "meme")
+    assert len((meme_on_path / "meme.calls").read_text().splitlines()) == before + 1  # the failed node only
+    assert read_table(run / "motifs" / "chunk_0.tsv", "motif_chunk")["rank"].tolist() == [1, 1, 2, 2, 3, 3]
+
+
+def test_the_meme_suite_is_not_used_unless_asked(tmp_path, monkeypatch, meme_on_path):
+    seqlets = write_run(tmp_path / "seqlets", NAMES[:1])
+    run_program(monkeypatch, "discover_motifs", "--fasta", seqlets, "--output", tmp_path / "out")
+    assert not (meme_on_path / "meme.calls").exists()
+    assert set(read_table(tmp_path / "out" / "motifs.tsv", "motifs")["engine"]) == {"batched"}
+
+
+def test_q_from_tools_e_values():
+    """min(1, E) stands for p; E of 1e-400, E above 1 and no E at all keep their places."""
+    matrix = np.full((6, 4), 0.25)
+    motifs = [
+        Motif("a", "", matrix, log10_e=-400.0),
+        Motif("b", "", matrix, e_value=0.01),
+        Motif("c", "", matrix, e_value=2700.0),
+        Motif("d", "", matrix),
+        Motif("e", "", matrix, log10_p=-3.0),  # STREME's P=: its E is P times five motifs
+    ]
+    table = with_q_values(chunk_table([add_external(NodeResult(1, 9, "ok", 50), motifs, "streme")]), 0.05)
+    np.testing.assert_allclose(table["q_value"].astype(float), [0.0, 0.01 * 5 / 3, 1.0, 1.0, 0.005 * 5 / 2])
+    assert table["log10_e"][0] == -400
+    assert table["significant"].tolist() == [True, True, False, False, True]
