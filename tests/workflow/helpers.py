@@ -13,7 +13,7 @@ from pathlib import Path
 import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
-PLANTED = ("@@",)
+PLANTED = ("MA0139.2", "MA0062.4", "MA0046.3", "MA0113.4", "MA0052.5")
 PARTS = ("workflow", "scripts", "envs", "profiles", "config")
 
 
@@ -56,7 +56,8 @@ def simulate_command() -> list[str]:
         sys.executable,
         "scripts/simulate_activations.py",
         *("--database", "config/motifs/jaspar2026_vertebrates_256.meme"),
-        *("--genome-bp", "200000", "--chromosomes", "2", "--instances-per-motif", "150"),
+        *("--genome-bp", "300000", "--chromosomes", "2", "--instances-per-motif", "120"),
+        *("--repeat-copies", "60", "--low-complexity-tracts", "40"),
         *("--motif-ids", *PLANTED),
         *("--n-channels", "10", "--seed", "3", "--output", "data"),
     ]

@@ -15,9 +15,7 @@ from biosae.codehash import code_hash
 from biosae.errors import BiosaeError
 
 try:
-    CONFIG = configuration.load_config(
-        config, Path(workflow.basedir) / "schemas" / "config.schema.yaml"
-    )
+    CONFIG = configuration.load_config(config, Path(workflow.basedir) / "schemas" / "config.schema.yaml")
     RUNS = configuration.runs(CONFIG)
     LAYER = configuration.layer_of(CONFIG)
     RESULTS = CONFIG["results"].rstrip("/")
@@ -26,9 +24,7 @@ try:
 except BiosaeError as error:
     raise WorkflowError(str(error)) from None
 
-TRAINED = [
-    name for name, run in RUNS.items() if run["kind"] in configuration.TRAINED_KINDS
-]
+TRAINED = [name for name, run in RUNS.items() if run["kind"] in configuration.TRAINED_KINDS]
 BASELINES = [name for name in RUNS if name not in TRAINED]
 LAYER_DIR = f"{RESULTS}/{LAYER.name}"
 RUN = f"{LAYER_DIR}/{{run}}"
@@ -51,11 +47,7 @@ PAD = ["--pad-bp", str(CONFIG["activations"]["pad_bp"])]
 ENCODED = configuration.encoded_store(CONFIG)
 DEVICE = ["--device", CONFIG["sae"]["device"]]
 MOTIF_OPTIONS = configuration.options(
-    {
-        key: value
-        for key, value in CONFIG["motifs"].items()
-        if key not in ("chunks", "significance")
-    }
+    {key: value for key, value in CONFIG["motifs"].items() if key not in ("chunks", "significance")}
 )
 MATCH_OPTIONS = configuration.options(
     {key: value for key, value in CONFIG["matching"].items() if key != "database"}
@@ -84,9 +76,7 @@ def synthetic_store(split):
     folder = f"{SYNTHETIC}/activations/{split}"
     table = {"train": "train_seqs.bed", "validation": "valid_seqs.bed"}[split]
     files = range(CONFIG["synthetic"]["files_per_split"])
-    return [f"{folder}/activations_{number}.h5" for number in files] + [
-        f"{folder}/{table}"
-    ]
+    return [f"{folder}/activations_{number}.h5" for number in files] + [f"{folder}/{table}"]
 
 
 def per_run(*names):
@@ -96,11 +86,7 @@ def per_run(*names):
 
 def training_options(wildcards):
     """Options of train_sae for one run."""
-    return (
-        configuration.run_options(CONFIG, wildcards.run)
-        + PAD
-        + configuration.layer_options(CONFIG)
-    )
+    return configuration.run_options(CONFIG, wildcards.run) + PAD + configuration.layer_options(CONFIG)
 
 
 def baseline_options(wildcards):

@@ -93,12 +93,9 @@ rule discover_node_motifs:
 rule collect_motifs:
     input:
         manifest=rules.write_seqlets.output.manifest,
-        motifs=expand(
-            f"{RUN}/motifs/chunk_{{chunk}}.tsv", chunk=CHUNKS, allow_missing=True
-        ),
-        memes=expand(
-            f"{RUN}/motifs/chunk_{{chunk}}.meme", chunk=CHUNKS, allow_missing=True
-        ),
+        motifs=expand(f"{RUN}/motifs/chunk_{{chunk}}.tsv", chunk=CHUNKS, allow_missing=True),
+        memes=expand(f"{RUN}/motifs/chunk_{{chunk}}.meme", chunk=CHUNKS, allow_missing=True),
+        statuses=expand(f"{RUN}/motifs/status_{{chunk}}.tsv", chunk=CHUNKS, allow_missing=True),
     output:
         table=f"{RUN}/motifs.tsv",
         meme=f"{RUN}/motifs.meme",
