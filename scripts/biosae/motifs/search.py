@@ -13,8 +13,9 @@ from biosae.motifs.settings import DiscoverySettings
 
 SCREEN_PASSES = 4  # EM passes that a seed gets before the best are chosen
 START_RATE = 0.3  # share of sequences with a site that EM starts from; a start, EM moves it
-RIVAL_RATE = 0.2  # the same for a rival, beside a motif that has taken its share
-TURNS = 3  # motif and rival are refined in turn this often
+PURE_RATE = 0.1  # a low rate keeps to sequences that hold the seed itself: two motifs have not merged yet
+PURE_PASSES = 2  # and few passes
+TURNS = 2  # motif and rival are refined in turn this often
 
 
 @dataclass(frozen=True)
@@ -94,21 +95,42 @@ def _with_rival(
     both: bool,
     widths: tuple[int, int],
 ) -> tuple[em.Fit, em.Fit] | None:
-    """The motif and a second one fitted beside it, where BIC says that two explain part A better than one.
+    """Two motifs fitted beside each other, where BIC prefers them to ``state`` alone.
 
-    Rates are shares of all sequences; ``_conditional`` turns one into its share of those without the other.
+    One start is the best pair of seeds, which frees two motifs that ``state`` merges, the other the motif
+    with the seed that goes with it best. Rates are shares of all sequences; ``_conditional`` turns one into
+    its share of those without the other.
     """
-    alone = state.bic(part.n)
-    part.rival[:] = rival_ratio(part, state, both)
-    rival = _screen(part, starts, RIVAL_RATE, model, both)[0]
-    for _ in range(TURNS):
-        part.rival[:] = rival_ratio(part, _conditional(state, rival), both)
-        rival = width.refine(part, rival, model.composition, both, widths)
-        part.rival[:] = rival_ratio(part, _conditional(rival, state), both)
-        state = width.refine(part, state, model.composition, both, widths)
+    pure = [em.fit(part, matrix, PURE_RATE, model.composition, both, PURE_PASSES) for matrix in starts]
+    best, best_bic = None, state.bic(part.n)
+    for first, second in _best_pairs(part, [*pure, state], both):
+        for _ in range(TURNS):
+            part.rival[:] = rival_ratio(part, _conditional(first, second), both)
+            second = width.refine(part, second, model.composition, both, widths)
+            part.rival[:] = rival_ratio(part, _conditional(second, first), both)
+            first = width.refine(part, first, model.composition, both, widths)
+        together = first.bic(part.n) - 0.5 * (3 * len(second.matrix) + 1) * math.log(part.n)
+        if together > best_bic:
+            best, best_bic = (first, second), together
     part.rival[:] = 1.0
-    together = state.bic(part.n) - 0.5 * (3 * len(rival.matrix) + 1) * math.log(part.n)
-    return (state, rival) if together > alone else None
+    return best
+
+
+def _best_pairs(part: Packed, fits: list[em.Fit], both: bool) -> list[tuple[em.Fit, em.Fit]]:
+    """The pair of fits of the best BIC among all but the last, and the best with the last."""
+    ratios = np.array([em.best_sites(part, fit, both).ratio for fit in fits])
+    rates = np.array([fit.rate for fit in fits])
+    cost = np.array([1.5 * len(fit.matrix) * math.log(part.n) for fit in fits])
+    bic = np.full((len(fits), len(fits)), -np.inf)
+    for i in range(1, len(fits)):
+        others = np.minimum(rates[:i], 0.9 * (1.0 - rates[i]))[:, None]
+        mixed = 1.0 - rates[i] - others + rates[i] * ratios[i] + others * ratios[:i]
+        bic[i, :i] = np.log(mixed).sum(axis=1) - cost[:i] - cost[i]
+    with_last = fits[-1], fits[int(np.argmax(bic[-1]))]
+    if len(fits) < 3:
+        return [with_last]
+    first, second = divmod(int(np.argmax(bic[:-1])), len(fits))
+    return [(fits[first], fits[second]), with_last]
 
 
 def _conditional(other: em.Fit, own: em.Fit) -> em.Fit:

@@ -1,0 +1,54 @@
+"""Shared by the motif tests: literal matrices, random sequences, planting, and the aligned correlation."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from benchmarks.simulate_motifs import aligned_correlation, markov_windows, plant
+
+__all__ = ["aligned_correlation", "markov_windows", "plant", "uniform"]
+
+STRONG = np.array(
+    [
+        [0.70, 0.10, 0.15, 0.05],
+        [0.02, 0.01, 0.01, 0.96],
+        [0.01, 0.01, 0.97, 0.01],
+        [0.97, 0.01, 0.01, 0.01],
+        [0.02, 0.60, 0.36, 0.02],
+        [0.01, 0.01, 0.01, 0.97],
+        [0.01, 0.96, 0.01, 0.02],
+        [0.96, 0.01, 0.02, 0.01],
+        [0.05, 0.25, 0.10, 0.60],
+    ]
+)
+MEDIUM = np.array(
+    [
+        [0.15, 0.05, 0.10, 0.70],
+        [0.05, 0.05, 0.85, 0.05],
+        [0.10, 0.05, 0.15, 0.70],
+        [0.05, 0.05, 0.05, 0.85],
+        [0.05, 0.05, 0.05, 0.85],
+        [0.75, 0.05, 0.15, 0.05],
+        [0.05, 0.85, 0.05, 0.05],
+        [0.10, 0.45, 0.05, 0.40],
+        [0.05, 0.10, 0.05, 0.80],
+        [0.05, 0.10, 0.05, 0.80],
+    ]
+)
+WEAK = np.array(
+    [
+        [0.60, 0.10, 0.20, 0.10],
+        [0.10, 0.60, 0.15, 0.15],
+        [0.10, 0.80, 0.05, 0.05],
+        [0.05, 0.05, 0.85, 0.05],
+        [0.10, 0.10, 0.75, 0.05],
+        [0.70, 0.05, 0.15, 0.10],
+        [0.70, 0.10, 0.10, 0.10],
+        [0.15, 0.10, 0.65, 0.10],
+    ]
+)
+
+
+def uniform(n: int, length: int, rng: np.random.Generator) -> list[str]:
+    """Random sequences of equal bases."""
+    return ["".join(row) for row in np.array(list("ACGT"))[rng.integers(4, size=(n, length))]]
