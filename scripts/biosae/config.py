@@ -14,6 +14,7 @@ from jsonschema import Draft202012Validator
 
 from biosae.errors import ConfigError
 from biosae.geometry import Layer, find_layer
+from biosae.recipes import resolve_k
 
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?")
 _FILE_NUMBER = re.compile(r"activations_(\d+)\.h5")
@@ -81,27 +82,6 @@ def layer_of(config: dict) -> Layer:
     """The layer that the configuration names."""
     given = {key: value for key, value in config["layer"].items() if key != "name"}
     return find_layer(config["layer"]["name"], given)
-
-
-def resolve_k(k: float, k_of: str, channels: int, n_nodes: int) -> int:
-    """Number of active nodes a position.
-
-    Args:
-        k: a count (``k_of`` = absolute) or a fraction.
-        k_of: what ``k`` is a fraction of: input_channels or hidden_units.
-    """
-    base = {"absolute": 1, "input_channels": channels, "hidden_units": n_nodes}[k_of]
-    count = int(k * base)
-    whole = k_of != "absolute" or count == k
-    if not whole or not 1 <= count <= n_nodes:
-        raise ConfigError(
-            f"k = {k} of '{k_of}' does not give a number of active nodes",
-            got=k * base,
-            expected=f"a whole number from 1 to {n_nodes} (the number of nodes)",
-            where="sae.grid.k",
-            mend="give a count with k_of: absolute, or a fraction with k_of: input_channels or hidden_units",
-        )
-    return count
 
 
 def runs(config: dict) -> dict[str, dict]:

@@ -39,7 +39,12 @@ def test_all_faults_are_reported_at_once_with_their_keys():
         load(genome=3, selct={}, motifs={"engine": "memo", "chunks": 0})
     message = str(caught.value)
     assert "4 fault(s)" in message
-    for part in ("genome: 3 is not of type", "'selct' was unexpected", "motifs.engine: 'memo'", "motifs.chunks: 0"):
+    for part in (
+        "genome: 3 is not of type",
+        "'selct' was unexpected",
+        "motifs.engine: 'memo'",
+        "motifs.chunks: 0",
+    ):
         assert part in message
 
 
@@ -69,7 +74,7 @@ def test_k_is_resolved_as_its_key_says(k, k_of, count):
 
 
 def test_a_fraction_taken_as_a_count_is_refused():
-    with pytest.raises(ConfigError, match="does not give a number of active nodes"):
+    with pytest.raises(ConfigError, match="gives no usable number of active nodes"):
         load(sae={"grid": {"k": [0.05]}})
 
 
@@ -86,7 +91,9 @@ def test_a_geometry_that_contradicts_a_known_layer_is_refused():
 
 
 def test_options():
-    words = configuration.options({"top_per_part": 8, "shuffle": False, "x": None, "q": [1, 2], "a": "-mod oops"})
+    words = configuration.options(
+        {"top_per_part": 8, "shuffle": False, "x": None, "q": [1, 2], "a": "-mod oops"}
+    )
     assert words == ["--top-per-part", "8", "--no-shuffle", "--q", "1", "2", "--a=-mod oops"]
 
 

@@ -38,7 +38,11 @@ def test_torch_is_pinned_without_a_local_build():
 
 
 def test_every_environment_is_used_by_a_rule():
-    used = set(re.findall(r"envs/(\w+)\.yaml", "".join(p.read_text() for p in (ROOT / "workflow/rules").glob("*.smk"))))
+    used = set(
+        re.findall(
+            r"envs/(\w+)\.yaml", "".join(p.read_text() for p in (ROOT / "workflow/rules").glob("*.smk"))
+        )
+    )
     assert used == {path.stem for path in ENVIRONMENTS}
 
 

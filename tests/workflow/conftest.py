@@ -13,7 +13,7 @@ def world(tmp_path_factory):
 
     Returns the project folder, its config and the result of the first run. Paths hold spaces and quotes.
     """
-    folder = tmp_path_factory.mktemp("workflow") / "it's a \"test\" folder"
+    folder = tmp_path_factory.mktemp("workflow") / 'it\'s a "test" folder'
     folder.mkdir()
     helpers.copy_project(folder)
     made = helpers.run(helpers.simulate_command(), folder)

@@ -34,7 +34,15 @@ def run(command: list[str], folder: Path) -> subprocess.CompletedProcess:
 def snakemake(folder: Path, config: dict, *arguments: str) -> subprocess.CompletedProcess:
     """Run Snakemake with ``config`` and the local profile."""
     (folder / "config.yaml").write_text(yaml.safe_dump(config))
-    command = [sys.executable, "-m", "snakemake", "--profile", "profiles/local", "--configfile", "config.yaml"]
+    command = [
+        sys.executable,
+        "-m",
+        "snakemake",
+        "--profile",
+        "profiles/local",
+        "--configfile",
+        "config.yaml",
+    ]
     return run([*command, *arguments], folder)
 
 

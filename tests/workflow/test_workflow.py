@@ -26,7 +26,13 @@ BELOW_SELECTION = {
     "build_page": 2,
     "summarise_runs": 1,
 }
-NAMING = {"match_motifs": 2, "note_motif_settings": 2, "summarise_nodes": 2, "build_page": 2, "summarise_runs": 1}
+NAMING = {
+    "match_motifs": 2,
+    "note_motif_settings": 2,
+    "summarise_nodes": 2,
+    "build_page": 2,
+    "summarise_runs": 1,
+}
 
 
 def first_node(folder: Path, run: str = RUNS[0]) -> str:
@@ -52,7 +58,12 @@ def test_every_artefact_is_there_and_fits_its_contract(copy):
     for run in RUNS:
         for name, schema in tables.items():
             artefacts.read_table(folder / "results/tiny" / run / name, schema)
-        for name in ("checkpoint/model.safetensors", "evaluation.json", "atlas/index.html", "figures/umap.png"):
+        for name in (
+            "checkpoint/model.safetensors",
+            "evaluation.json",
+            "atlas/index.html",
+            "figures/umap.png",
+        ):
             assert (folder / "results/tiny" / run / name).stat().st_size > 0
     summary = artefacts.read_table(folder / "results/summary.tsv", "summary")
     assert set(summary["run"]) == set(RUNS)
