@@ -23,18 +23,11 @@ def add_run_options(parser: argparse.ArgumentParser, validation_required: bool =
         "--output", type=Path, required=True, help="folder of the run", default=argparse.SUPPRESS
     )
     cli.add_layer(parser)
-    parser.add_argument(
-        "--pad-bp", type=int, default=0, help="bp that the network saw on each side of an interval's core"
-    )
+    cli.add_pad(parser)
     parser.add_argument(
         "--evaluation-positions", type=int, default=1_000_000, help="validation positions evaluated at most"
     )
-    parser.add_argument(
-        "--device",
-        choices=["auto", "cpu", "cuda"],
-        default="auto",
-        help="auto takes a GPU where there is one",
-    )
+    cli.add_device(parser)
     cli.add_threads(parser)
 
 

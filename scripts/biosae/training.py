@@ -82,15 +82,13 @@ def train(
         store: training rows.
         validate: gives ``evaluation.evaluate``'s figures of a model.
         recipe: see ``biosae.recipes``.
-        output: folder of ``state.pt``. The caller deletes the state (``remove_state``) once the results
-            are written, so that a kill in between loses nothing.
+        output: folder of ``state.pt``; the caller calls ``remove_state`` once the results are written.
         validation_identity: what ``validate`` depends on, as plain values, kept in the state.
         resume: continue from a state in ``output``; False: overwrite it.
         checkpoint_seconds: least time between two states; changes no result.
 
     Raises:
-        TrainingError: the loss is not finite (step and epoch are named).
-        InputError: the state is of another run or damaged.
+        TrainingError: the loss is not finite. InputError: the state is damaged or of another run.
     """
     recipe = recipe.for_store(store.positions)
     trainer = Trainer(model, Schedule(recipe, store.n_rows))

@@ -20,7 +20,7 @@ rule compute_statistics:
         mem_mb=4000,
         runtime=240,
     params:
-        folder=CONFIG["activations"]["train"],
+        folder=folder_of("store"),
         options=section("statistics") + PAD + configuration.layer_options(CONFIG),
         program=f"{SCRIPTS}/compute_statistics.py",
         code=code("compute_statistics"),

@@ -1,6 +1,6 @@
-# What every rule file shares: the checked configuration, the runs, and where things lie.
+# Shared by every other file of this folder. The checked configuration, the runs, and where things lie.
 #
-# Defines: CONFIG (complete), LAYER, RUNS (name -> settings), paths, FINAL (targets of rule all),
+# Defines: CONFIG (complete), LAYER, RUNS (name -> settings), paths, FINAL (what `all` asks for),
 # and small functions that turn a config section into command-line options.
 import json
 import re
@@ -55,7 +55,7 @@ MATCH_OPTIONS = configuration.options(
 
 
 def code(program):
-    """Hash of the code that a program uses: a changed module re-runs the rules that use it."""
+    """Hash of the code that a program uses: a changed module re-runs its users."""
     return code_hash(program, Path(SCRIPTS))
 
 
@@ -77,6 +77,16 @@ def synthetic_store(split):
     table = {"train": "train_seqs.bed", "validation": "valid_seqs.bed"}[split]
     files = range(CONFIG["synthetic"]["files_per_split"])
     return [f"{folder}/activations_{number}.h5" for number in files] + [f"{folder}/{table}"]
+
+
+def folder_of(name):
+    """A params function: the folder of the input called ``name``, one file or several of one folder."""
+
+    def folder(wildcards, input):
+        files = getattr(input, name)
+        return str(Path(files if isinstance(files, str) else files[0]).parent)
+
+    return folder
 
 
 def per_run(*names):

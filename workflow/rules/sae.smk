@@ -30,8 +30,8 @@ rule train_sae:
         runtime=1440,
         gpu=1,
     params:
-        train=CONFIG["activations"]["train"],
-        validation=CONFIG["activations"]["validation"],
+        train=folder_of("train"),
+        validation=folder_of("validation"),
         folder=subpath(output.curve, parent=True),
         options=training_options,
         program=f"{SCRIPTS}/train_sae.py",
@@ -64,7 +64,7 @@ rule build_baseline:
         mem_mb=8000,
         runtime=120,
     params:
-        validation=CONFIG["activations"]["validation"],
+        validation=folder_of("validation"),
         folder=subpath(output.curve, parent=True),
         options=baseline_options,
         program=f"{SCRIPTS}/build_baseline.py",
@@ -95,7 +95,7 @@ rule encode_activations:
         runtime=720,
         gpu=1,
     params:
-        store=ENCODED,
+        store=folder_of("store"),
         checkpoint=subpath(input.weights, parent=True),
         folder=subpath(output.top, parent=True),
         options=section("encode") + PAD + DEVICE,

@@ -23,7 +23,7 @@ rule simulate_activations:
         mem_mb=4000,
         runtime=30,
     params:
-        folder=SYNTHETIC,
+        folder=subpath(output.genome, parent=True),
         options=section("synthetic") + PAD,
         program=f"{SCRIPTS}/simulate_activations.py",
         code=code("simulate_activations"),
@@ -56,8 +56,8 @@ rule score_recovery:
         runtime=30,
     params:
         run=subpath(input.selected, parent=True),
-        truth=f"{SYNTHETIC}/truth",
-        store=CONFIG["activations"]["validation"],
+        truth=folder_of("truth"),
+        store=folder_of("validation"),
         options=PAD,
         program=f"{SCRIPTS}/score_recovery.py",
         code=code("score_recovery"),
