@@ -25,10 +25,9 @@ rule embed_nodes:
     params:
         run=subpath(output.umap, parent=True),
         options=section("landscape", "n_neighbors", "min_dist", "n_clusters", "seed"),
-        program=f"{SCRIPTS}/embed_nodes.py",
         code=code("embed_nodes"),
     shell:
-        "python {params.program:q} --run {params.run:q} {params.options:q} "
+        "python {SCRIPTS:q}/embed_nodes.py --run {params.run:q} {params.options:q} "
         "--output {output.umap:q} > {log:q} 2>&1"
 
 
@@ -51,10 +50,9 @@ rule compute_jaccard:
     params:
         run=subpath(output.jaccard, parent=True),
         options=section("landscape", "min_jaccard"),
-        program=f"{SCRIPTS}/compute_jaccard.py",
         code=code("compute_jaccard"),
     shell:
-        "python {params.program:q} --run {params.run:q} {params.options:q} "
+        "python {SCRIPTS:q}/compute_jaccard.py --run {params.run:q} {params.options:q} "
         "--output {output.jaccard:q} > {log:q} 2>&1"
 
 
@@ -79,10 +77,9 @@ rule overlap_annotations:
     params:
         run=subpath(output.overlaps, parent=True),
         options=configuration.annotation_options(CONFIG),
-        program=f"{SCRIPTS}/overlap_annotations.py",
         code=code("overlap_annotations"),
     shell:
-        "python {params.program:q} --run {params.run:q} {params.options:q} "
+        "python {SCRIPTS:q}/overlap_annotations.py --run {params.run:q} {params.options:q} "
         "--output {output.overlaps:q} > {log:q} 2>&1"
 
 
@@ -111,7 +108,6 @@ rule plot_landscape:
     params:
         run=subpath(input.umap, parent=True),
         folder=f"{RUN}/figures",
-        program=f"{SCRIPTS}/plot_landscape.py",
         code=code("plot_landscape"),
     shell:
-        "python {params.program:q} --run {params.run:q} --output {params.folder:q} > {log:q} 2>&1"
+        "python {SCRIPTS:q}/plot_landscape.py --run {params.run:q} --output {params.folder:q} > {log:q} 2>&1"

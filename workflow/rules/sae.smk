@@ -34,10 +34,9 @@ rule train_sae:
         validation=folder_of("validation"),
         folder=subpath(output.curve, parent=True),
         options=training_options,
-        program=f"{SCRIPTS}/train_sae.py",
         code=code("train_sae"),
     shell:
-        "python {params.program:q} --activations {params.train:q} --validation {params.validation:q} "
+        "python {SCRIPTS:q}/train_sae.py --activations {params.train:q} --validation {params.validation:q} "
         "--statistics {input.statistics:q} {params.options:q} --threads {threads} "
         "--output {params.folder:q} > {log:q} 2>&1"
 
@@ -67,10 +66,9 @@ rule build_baseline:
         validation=folder_of("validation"),
         folder=subpath(output.curve, parent=True),
         options=baseline_options,
-        program=f"{SCRIPTS}/build_baseline.py",
         code=code("build_baseline"),
     shell:
-        "python {params.program:q} --validation {params.validation:q} "
+        "python {SCRIPTS:q}/build_baseline.py --validation {params.validation:q} "
         "--statistics {input.statistics:q} {params.options:q} --threads {threads} "
         "--output {params.folder:q} > {log:q} 2>&1"
 
@@ -99,10 +97,9 @@ rule encode_activations:
         checkpoint=subpath(input.weights, parent=True),
         folder=subpath(output.top, parent=True),
         options=section("encode") + PAD + DEVICE,
-        program=f"{SCRIPTS}/encode_activations.py",
         code=code("encode_activations"),
     shell:
-        "python {params.program:q} --checkpoint {params.checkpoint:q} --activations {params.store:q} "
+        "python {SCRIPTS:q}/encode_activations.py --checkpoint {params.checkpoint:q} --activations {params.store:q} "
         "{params.options:q} --threads {threads} --output {params.folder:q} > {log:q} 2>&1"
 
 
@@ -123,8 +120,7 @@ rule select_nodes:
         runtime=15,
     params:
         options=section("select"),
-        program=f"{SCRIPTS}/select_nodes.py",
         code=code("select_nodes"),
     shell:
-        "python {params.program:q} --node-stats {input.stats:q} {params.options:q} "
+        "python {SCRIPTS:q}/select_nodes.py --node-stats {input.stats:q} {params.options:q} "
         "--output {output.selected:q} > {log:q} 2>&1"

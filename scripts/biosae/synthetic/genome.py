@@ -152,9 +152,15 @@ def _low_complexity(tracts: int, rng: np.random.Generator) -> list[Element]:
     return elements
 
 
-def _instances(motifs: list[Motif], count: int, rng: np.random.Generator) -> list[Element]:
+def instance_counts(motifs: int, most: int, rarest_share: float) -> list[int]:
+    """Sites of each matrix: ``most`` of the first, falling geometrically to ``rarest_share`` of it."""
+    exponent = np.arange(motifs) / max(motifs - 1, 1)
+    return np.round(most * rarest_share**exponent).astype(int).tolist()
+
+
+def _instances(motifs: list[Motif], counts: list[int], rng: np.random.Generator) -> list[Element]:
     elements = []
-    for motif in motifs:
+    for motif, count in zip(motifs, counts, strict=True):
         for site in sample_sites(motif.matrix, count, rng):
             strand = _strand(rng)
             sites = ((0, motif.width, motif.id, strand),)
@@ -240,7 +246,8 @@ def build_genome(chromosome_bp: list[int], motifs: list[Motif], settings: Synthe
     """
     rng = np.random.default_rng(settings.seed)
     consensus = rng.integers(0, 4, REPEAT_BP).astype(np.int8)
-    sites = _instances(motifs, settings.instances_per_motif, rng)
+    counts = instance_counts(len(motifs), settings.instances_per_motif, settings.rarest_share)
+    sites = _instances(motifs, counts, rng)
     elements = _group(sites, motifs, settings.gaps, rng)
     elements += _repeats(consensus, settings.repeat_copies, rng)
     elements += _low_complexity(settings.low_complexity_tracts, rng)

@@ -2,7 +2,7 @@
 
 A detector is a filter of log2 odds (one strand), a threshold and a ReLU; an output position takes the best
 match among the ``stride_bp`` starts it covers. Channels are random directions of the detectors, fewer than
-detectors (superposition), plus channel means, weak detectors that nobody is meant to name, and noise.
+detectors (superposition), plus channel means, distractors (dense detectors of random words), and noise.
 Work of one sequence of L bases: 2 * 4 * filter_bp * detectors * L multiply-adds.
 """
 
@@ -34,7 +34,7 @@ PALINDROME = (
     0.8  # Pearson correlation of a matrix with its reverse complement above which one detector serves
 )
 SENSITIVITY = 0.75  # share of sampled sites that a detector fires on
-WEAK_BP = 6
+DISTRACTOR_BP = 6
 CALIBRATION_SITES = 20_000
 
 
@@ -43,11 +43,11 @@ class Detector:
     """One detector: ``gain * relu(score - threshold) / scale`` of the best start in the window.
 
     Attributes:
-        name: ``{motif}{strand}`` or ``weak_{i}``.
-        kind: motif, repeat, low_complexity or weak (weak ones are noise: never scored).
-        motif: id of its truth motif; None for weak ones.
+        name: ``{motif}{strand}`` or ``distractor_{i}``.
+        kind: motif, repeat, low_complexity or distractor (never scored).
+        motif: id of its truth motif; None for distractors.
         strand: ``+`` or ``-``: the strand on which it reads the motif.
-        matrix: (width, 4) probabilities as read on the forward strand; None for weak ones.
+        matrix: (width, 4) probabilities as read on the forward strand; None for distractors.
         filter: (filter_bp, 4) weights, centred, zero outside the motif.
         offset: where the motif starts inside the filter.
         width: motif width in bp.
@@ -140,22 +140,31 @@ def _detector(
     )
 
 
-def _weak_detector(
+def _distractor(
     number: int, settings: SyntheticSettings, filter_bp: int, rng: np.random.Generator
 ) -> Detector:
-    """A random filter that fires on about ``weak_density`` of the positions."""
-    weights = rng.standard_normal((WEAK_BP, 4))
-    scores = _scores(weights, sample_sites(np.tile(BACKGROUND, (WEAK_BP, 1)), CALIBRATION_SITES, rng))
-    threshold = float(np.quantile(scores, 1 - settings.weak_density / settings.stride_bp))
+    """A random filter that fires on about ``distractor_density`` of the positions."""
+    weights = rng.standard_normal((DISTRACTOR_BP, 4))
+    scores = _scores(weights, sample_sites(np.tile(BACKGROUND, (DISTRACTOR_BP, 1)), CALIBRATION_SITES, rng))
+    threshold = float(np.quantile(scores, 1 - settings.distractor_density / settings.stride_bp))
     scale = float(scores[scores > threshold].mean()) - threshold
     filter_, offset = _centred(weights, filter_bp)
     return Detector(
-        f"weak_{number}", "weak", None, "+", filter_, offset, WEAK_BP, threshold, scale, settings.weak_gain
+        f"distractor_{number}",
+        "distractor",
+        None,
+        "+",
+        filter_,
+        offset,
+        DISTRACTOR_BP,
+        threshold,
+        scale,
+        settings.distractor_gain,
     )
 
 
 def build_network(planted: list[Motif], consensus: np.ndarray, settings: SyntheticSettings) -> Network:
-    """The network: detectors of every truth motif and strand, weak detectors, and random channel directions.
+    """The network: detectors of every truth motif and strand, distractors, and random channel directions.
 
     Args:
         planted: planted matrices.
@@ -178,8 +187,8 @@ def build_network(planted: list[Motif], consensus: np.ndarray, settings: Synthet
             got=f"{n_channels} channels for {len(detectors)} detectors",
             expected=f"n_channels below {len(detectors)}",
         )
-    for i in range(settings.weak_detectors):
-        detectors.append(_weak_detector(i, settings, filter_bp, rng))
+    for i in range(settings.distractors):
+        detectors.append(_distractor(i, settings, filter_bp, rng))
     mixing = rng.standard_normal((len(detectors), n_channels))
     mixing /= np.linalg.norm(mixing, axis=1, keepdims=True)
     return Network(

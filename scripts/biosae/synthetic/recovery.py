@@ -91,6 +91,14 @@ def _assignment_part(
     return table.assign(position_error_bp=errors, n_fires=np.asarray(fires.sum(axis=0)).ravel())
 
 
+def _with_names(table: pd.DataFrame, selected: pd.DataFrame) -> pd.DataFrame:
+    """Node numbers as ``{rank}_n{node}``; what has no node has neither name nor threshold."""
+    pairs = zip(selected["rank"], selected["node"], strict=True)
+    names = {node: node_name(rank, node) for rank, node in pairs}
+    named = {column: table[column].map(names).astype("string") for column in ("node", "best_node")}
+    return table.assign(threshold=table["threshold"].where(np.isfinite(table["threshold"])), **named)
+
+
 def score_run(
     run: str | Path, truth_folder: str | Path, activations: str | Path, pad_bp: int, threads: int = 1
 ) -> tuple[dict, pd.DataFrame]:
@@ -115,12 +123,7 @@ def score_run(
     kept = np.sort(selected["node"].to_numpy(dtype=np.int64))
     motifs = _motif_part(run, truth, truth_folder, kept, threads)
     table = _assignment_part(run, truth, fires, store, kept)
-    names = {
-        node: node_name(rank, node) for rank, node in zip(selected["rank"], selected["node"], strict=True)
-    }
-    for column in ("node", "best_node"):
-        table[column] = table[column].map(names).astype("string")
-    table["threshold"] = table["threshold"].where(np.isfinite(table["threshold"]))
+    table = _with_names(table, selected)
     figures = {
         **motifs,
         "assignment_f1": float(table["f1"].mean()),

@@ -39,16 +39,19 @@ class SyntheticSettings:
     stride_bp: int = _setting(4, "bp between output positions")
     n_channels: int = _setting(24, "channels of the network; fewer than its detectors")
     noise: float = _setting(0.15, "standard deviation of a channel's noise, in mean motif activations")
-    instances_per_motif: int = _setting(1_200, "planted sites per matrix, over both strands")
+    instances_per_motif: int = _setting(1_200, "planted sites of the first matrix, over both strands")
+    rarest_share: float = _setting(
+        0.08, "sites of the last matrix as a share of the first one's; between them a geometric fall"
+    )
     repeat_copies: int = _setting(1_000, "copies of the mutated repeat family")
     low_complexity_tracts: int = _setting(400, "tracts of each low-complexity kind")
     gaps: int = _setting(24, "runs of N with a planted site beside them")
     motif_gain: float = _setting(1.0, "mean activation of motif detectors")
     repeat_gain: float = _setting(3.0, "mean activation of repeat detectors")
     low_complexity_gain: float = _setting(3.0, "mean activation of low-complexity detectors")
-    weak_gain: float = _setting(0.3, "mean activation of weak detectors, which are noise")
-    weak_detectors: int = _setting(24, "number of weak random detectors")
-    weak_density: float = _setting(0.03, "share of positions on which one weak detector fires")
+    distractor_gain: float = _setting(1.0, "mean activation of distractors")
+    distractors: int = _setting(8, "number of distractors: filters of random words, never scored")
+    distractor_density: float = _setting(0.03, "share of positions on which one distractor fires")
     files_per_split: int = _setting(2, "HDF5 files per split")
     seed: int = _setting(0, "seed of every random choice")
 
@@ -69,7 +72,7 @@ class SyntheticSettings:
             "motif": self.motif_gain,
             "repeat": self.repeat_gain,
             "low_complexity": self.low_complexity_gain,
-            "weak": self.weak_gain,
+            "distractor": self.distractor_gain,
         }
 
 
@@ -83,10 +86,11 @@ def check_settings(settings: SyntheticSettings) -> None:
         least = 1 if name in _AT_LEAST_ONE else 0
         if name != "motif_ids" and value < least:
             raise ConfigError(f"Setting {name} is too small", got=value, expected=f"at least {least}")
-    if not 0 < settings.weak_density < 1:
-        raise ConfigError(
-            "Setting weak_density is no share", got=settings.weak_density, expected="between 0 and 1"
-        )
+    for name in ("distractor_density", "rarest_share"):
+        if not 0 < getattr(settings, name) <= 1:
+            raise ConfigError(
+                f"Setting {name} is no share", got=getattr(settings, name), expected="above 0, at most 1"
+            )
     if settings.pad_bp % settings.stride_bp or settings.sequence_bp % settings.stride_bp:
         raise ConfigError(
             "sequence_bp and pad_bp must be multiples of stride_bp",

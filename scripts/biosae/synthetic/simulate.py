@@ -97,7 +97,7 @@ def _write_store(
 ) -> pd.DataFrame:
     """Write the HDF5 files and interval tables of both splits; return every firing of a scored detector."""
     rng = np.random.default_rng([settings.seed, 1])
-    scored = np.array([d.kind != "weak" for d in network.detectors])
+    scored = np.array([d.kind != "distractor" for d in network.detectors])
     found = []
     bar = progress(what="simulate", total=len(sequences), unit="sequence")
     for (split, number), own in sequences.groupby(["split", "file"]):

@@ -56,11 +56,11 @@ def _write_bed(table: pd.DataFrame, path: Path) -> None:
 
 
 def detector_table(network: Network, detections: pd.DataFrame) -> pd.DataFrame:
-    """One row per detector (schema detectors); firings per split are missing for weak detectors."""
+    """One row per detector (schema detectors); firings per split are missing for distractors."""
     names = ("name", "kind", "motif", "strand", "width", "threshold", "scale", "gain")
     table = pd.DataFrame({name: [getattr(d, name) for d in network.detectors] for name in names})
     table.insert(0, "detector", np.arange(len(table)))
-    table["scored"] = table["kind"] != "weak"
+    table["scored"] = table["kind"] != "distractor"
     for split in ("train", "validation"):
         counts = detections.loc[detections["split"] == split, "detector"].value_counts()
         fires = counts.reindex(table["detector"], fill_value=0).to_numpy(dtype=float)
