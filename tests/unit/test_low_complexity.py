@@ -1,7 +1,7 @@
 """Published trap (d): motifs of low-complexity sequence dominate when nothing like it is among the controls.
 
-A node whose seqlets are ordinary windows of soft-masked CA tracts has no feature but "repeat". Against controls
-of like GC and repeat share its motif must not be significant; against the whole background, as a program
+A node whose seqlets are ordinary windows of soft-masked CA tracts has no feature but "repeat". Against
+controls of like GC and repeat share its motif must not be significant; against plain background, as a program
 without matched controls would take it, it is.
 """
 

@@ -110,7 +110,11 @@ def _text_cell(column: Column, node: object) -> Cell:
     if column.key == "best_match":
         doubtful = not (_true(node.match_significant) and _true(node.match_of_significant_motif))
         name = value if pd.isna(node.target_name) else node.target_name
-        return Cell(str(name), muted="" if name == value else str(value), css="weak" if doubtful else "")
+        notes = [] if name == value else [str(value)]
+        if str(node.match_motif_id) != str(node.best_motif_id):
+            # the logo beside it is of another motif: say whose match this is
+            notes.append(f"by motif {str(node.match_motif_id).rsplit('_m', 1)[-1]}")
+        return Cell(str(name), muted=", ".join(notes), css="weak" if doubtful else "")
     return Cell(str(value), css="sequence" if _true(node.motif_significant) else "sequence weak")
 
 
