@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import re
 from pathlib import Path
 
 import helpers
@@ -210,3 +211,19 @@ def test_nodes_agree_across_tables(copy):
     assert set(motifs["node"]) <= set(nodes["node"]) <= set(top["node"])
     assert nodes["rank"].tolist() == list(range(1, len(nodes) + 1))
     assert nodes["mean_act"].is_monotonic_decreasing
+
+
+def test_the_slurm_profile_plans_gpu_rules_on_the_gpu_partition(copy):
+    folder, config = copy
+    (folder / "slurm").symlink_to("profiles/slurm")  # what `make slurm-profile` makes
+    command = ["snakemake", "-n", "--profile", "slurm", "--forceall", "--configfile", "config.yaml"]
+    (folder / "config.yaml").write_text(json.dumps(config))
+    result = helpers.run([helpers.sys.executable, "-m", *command], folder)
+    assert result.returncode == 0, result.stderr
+    jobs = re.findall(r"^rule (\w+):.*?resources: ([^\n]*)", result.stdout, re.M | re.S)
+    gpu_jobs = {name for name, resources in jobs if "slurm_partition=gpu" in resources}
+    assert gpu_jobs == {"train_sae", "encode_activations"}
+    assert all(
+        "slurm_partition=cpu" in resources for name, resources in jobs if name not in gpu_jobs | {"all"}
+    )
+    assert all("gpu=1" in resources for name, resources in jobs if name in gpu_jobs)
