@@ -9,6 +9,7 @@ from pathlib import Path
 import helpers
 import numpy as np
 import pytest
+
 from unit.helpers_store import random_arrays, write_published_store
 
 pytestmark = pytest.mark.workflow
@@ -69,7 +70,8 @@ def test_the_commands_run_one_after_the_other(folder):
         extra = QUICK.get(Path(words[1]).name, [])
         result = helpers.run([sys.executable, *placed[1:], *extra], folder)
         assert result.returncode == 0, f"{shlex.join(placed)}\n{result.stderr}"
-    for name in ("statistics.h5", "run/evaluation.json", "run/seqlets/manifest.tsv", "out/motifs.tsv", "matches.tsv"):
+    tables = ("run/seqlets/manifest.tsv", "out/motifs.tsv", "matches.tsv")
+    for name in ("statistics.h5", "run/evaluation.json", *tables):
         assert (folder / name).stat().st_size > 0, name
     assert len(list((folder / "run/seqlets").glob("*_n*.fa"))) == 4
 
