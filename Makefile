@@ -16,7 +16,7 @@ demo: $(VENV)/installed
 	python scripts/print_scores.py --results results/demo
 
 test: $(VENV)/installed
-	python -m pytest -n $(TEST_JOBS)
+	python -m pytest -n $(TEST_JOBS) --dist loadscope
 
 lint: $(VENV)/installed
 	ruff check .

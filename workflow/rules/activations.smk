@@ -22,7 +22,8 @@ rule compute_statistics:
     params:
         folder=folder_of("store"),
         options=section("statistics") + PAD + configuration.layer_options(CONFIG),
+        program=f"{SCRIPTS}/compute_statistics.py",
         code=code("compute_statistics"),
     shell:
-        "python {SCRIPTS:q}/compute_statistics.py --activations {params.folder:q} {params.options:q} "
+        "python {params.program:q} --activations {params.folder:q} {params.options:q} "
         "--output {output.statistics:q} > {log:q} 2>&1"

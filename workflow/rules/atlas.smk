@@ -24,9 +24,10 @@ rule summarise_nodes:
         runtime=15,
     params:
         run=subpath(output.nodes, parent=True),
+        program=f"{SCRIPTS}/summarise_nodes.py",
         code=code("summarise_nodes"),
     shell:
-        "python {SCRIPTS:q}/summarise_nodes.py --run {params.run:q} --output {output.nodes:q} > {log:q} 2>&1"
+        "python {params.program:q} --run {params.run:q} --output {output.nodes:q} > {log:q} 2>&1"
 
 
 rule plot_training:
@@ -47,9 +48,10 @@ rule plot_training:
     params:
         run=subpath(input.curve, parent=True),
         folder=f"{RUN}/figures",
+        program=f"{SCRIPTS}/plot_training.py",
         code=code("plot_training"),
     shell:
-        "python {SCRIPTS:q}/plot_training.py --run {params.run:q} --output {params.folder:q} > {log:q} 2>&1"
+        "python {params.program:q} --run {params.run:q} --output {params.folder:q} > {log:q} 2>&1"
 
 
 rule build_page:
@@ -79,9 +81,10 @@ rule build_page:
         runtime=30,
     params:
         run=subpath(input.nodes, parent=True),
+        program=f"{SCRIPTS}/build_page.py",
         code=code("build_page"),
     shell:
-        "python {SCRIPTS:q}/build_page.py --run {params.run:q} --output {output.page:q} > {log:q} 2>&1"
+        "python {params.program:q} --run {params.run:q} --output {output.page:q} > {log:q} 2>&1"
 
 
 rule summarise_runs:
@@ -103,6 +106,7 @@ rule summarise_runs:
         runtime=15,
     params:
         runs=per_run("")[: len(RUNS)],
+        program=f"{SCRIPTS}/summarise_runs.py",
         code=code("summarise_runs"),
     shell:
-        "python {SCRIPTS:q}/summarise_runs.py --runs {params.runs:q} --output {output.summary:q} > {log:q} 2>&1"
+        "python {params.program:q} --runs {params.runs:q} --output {output.summary:q} > {log:q} 2>&1"

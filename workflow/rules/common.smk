@@ -3,12 +3,15 @@
 # Defines: CONFIG (complete), LAYER, RUNS (name -> settings), paths, FINAL (what `all` asks for),
 # and small functions that turn a config section into command-line options.
 import json
+import os
 import re
 import sys
 from pathlib import Path
 
-SCRIPTS = str(Path(workflow.basedir).parent / "scripts")
-sys.path.insert(0, SCRIPTS)
+LIBRARY = Path(workflow.basedir).parent / "scripts"
+sys.path.insert(0, str(LIBRARY))
+# relative, since it goes into params: a checkout that is moved with its results re-runs nothing
+SCRIPTS = os.path.relpath(LIBRARY)
 
 from biosae import config as configuration
 from biosae.codehash import code_hash
@@ -56,7 +59,7 @@ MATCH_OPTIONS = configuration.options(
 
 def code(program):
     """Hash of the code that a program uses: a changed module re-runs its users."""
-    return code_hash(program, Path(SCRIPTS))
+    return code_hash(program, LIBRARY)
 
 
 def section(name, *only):

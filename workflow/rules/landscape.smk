@@ -25,9 +25,10 @@ rule embed_nodes:
     params:
         run=subpath(output.umap, parent=True),
         options=section("landscape", "n_neighbors", "min_dist", "n_clusters", "seed"),
+        program=f"{SCRIPTS}/embed_nodes.py",
         code=code("embed_nodes"),
     shell:
-        "python {SCRIPTS:q}/embed_nodes.py --run {params.run:q} {params.options:q} "
+        "python {params.program:q} --run {params.run:q} {params.options:q} "
         "--output {output.umap:q} > {log:q} 2>&1"
 
 
@@ -50,9 +51,10 @@ rule compute_jaccard:
     params:
         run=subpath(output.jaccard, parent=True),
         options=section("landscape", "min_jaccard"),
+        program=f"{SCRIPTS}/compute_jaccard.py",
         code=code("compute_jaccard"),
     shell:
-        "python {SCRIPTS:q}/compute_jaccard.py --run {params.run:q} {params.options:q} "
+        "python {params.program:q} --run {params.run:q} {params.options:q} "
         "--output {output.jaccard:q} > {log:q} 2>&1"
 
 
@@ -77,9 +79,10 @@ rule overlap_annotations:
     params:
         run=subpath(output.overlaps, parent=True),
         options=configuration.annotation_options(CONFIG),
+        program=f"{SCRIPTS}/overlap_annotations.py",
         code=code("overlap_annotations"),
     shell:
-        "python {SCRIPTS:q}/overlap_annotations.py --run {params.run:q} {params.options:q} "
+        "python {params.program:q} --run {params.run:q} {params.options:q} "
         "--output {output.overlaps:q} > {log:q} 2>&1"
 
 
@@ -108,6 +111,7 @@ rule plot_landscape:
     params:
         run=subpath(input.umap, parent=True),
         folder=f"{RUN}/figures",
+        program=f"{SCRIPTS}/plot_landscape.py",
         code=code("plot_landscape"),
     shell:
-        "python {SCRIPTS:q}/plot_landscape.py --run {params.run:q} --output {params.folder:q} > {log:q} 2>&1"
+        "python {params.program:q} --run {params.run:q} --output {params.folder:q} > {log:q} 2>&1"

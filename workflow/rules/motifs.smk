@@ -53,9 +53,10 @@ rule discover_motifs:
         nodes=subpath(input.settings, parent=True),
         options=MOTIF_OPTIONS,
         chunks=len(CHUNKS),
+        program=f"{SCRIPTS}/discover_motifs.py",
         code=code("discover_motifs"),
     shell:
-        "python {SCRIPTS:q}/discover_motifs.py --fasta {params.fasta:q} --manifest {input.manifest:q} "
+        "python {params.program:q} --fasta {params.fasta:q} --manifest {input.manifest:q} "
         "--background {input.background:q} --chunk {wildcards.chunk} --chunks {params.chunks} "
         "{params.options:q} --threads {threads} --meme-dir {params.nodes:q} "
         "--output {params.folder:q} > {log:q} 2>&1"
@@ -82,9 +83,10 @@ rule discover_node_motifs:
         fasta=f"{RUN}/seqlets/{{rank}}_n{{node}}.fa",
         nodes=subpath(input.settings, parent=True),
         options=MOTIF_OPTIONS,
+        program=f"{SCRIPTS}/discover_motifs.py",
         code=code("discover_motifs"),
     shell:
-        "python {SCRIPTS:q}/discover_motifs.py --fasta {params.fasta:q} --background {input.background:q} "
+        "python {params.program:q} --fasta {params.fasta:q} --background {input.background:q} "
         "{params.options:q} --threads {threads} --meme-dir {params.nodes:q} > {log:q} 2>&1"
 
 
@@ -109,9 +111,10 @@ rule collect_motifs:
         runtime=15,
     params:
         options=section("motifs", "significance", "strand"),
+        program=f"{SCRIPTS}/collect_motifs.py",
         code=code("collect_motifs"),
     shell:
-        "python {SCRIPTS:q}/collect_motifs.py --manifest {input.manifest:q} --chunks {input.motifs:q} "
+        "python {params.program:q} --manifest {input.manifest:q} --chunks {input.motifs:q} "
         "--memes {input.memes:q} --statuses {input.statuses:q} {params.options:q} --output-table {output.table:q} "
         "--output-meme {output.meme:q} > {log:q} 2>&1"
 
@@ -136,9 +139,10 @@ rule match_motifs:
     params:
         nodes=subpath(input.settings, parent=True),
         options=MATCH_OPTIONS,
+        program=f"{SCRIPTS}/match_motifs.py",
         code=code("match_motifs"),
     shell:
-        "python {SCRIPTS:q}/match_motifs.py --motifs {input.motifs:q} --database {input.database:q} "
+        "python {params.program:q} --motifs {input.motifs:q} --database {input.database:q} "
         "{params.options:q} --threads {threads} --tomtom-dir {params.nodes:q} "
         "--output {output.matches:q} > {log:q} 2>&1"
 
@@ -163,7 +167,8 @@ rule match_node_motifs:
     params:
         nodes=subpath(input.settings, parent=True),
         options=MATCH_OPTIONS,
+        program=f"{SCRIPTS}/match_motifs.py",
         code=code("match_motifs"),
     shell:
-        "python {SCRIPTS:q}/match_motifs.py --motifs {input.motifs:q} --database {input.database:q} "
+        "python {params.program:q} --motifs {input.motifs:q} --database {input.database:q} "
         "{params.options:q} --threads {threads} --tomtom-dir {params.nodes:q} > {log:q} 2>&1"

@@ -34,9 +34,10 @@ rule train_sae:
         validation=folder_of("validation"),
         folder=subpath(output.curve, parent=True),
         options=training_options,
+        program=f"{SCRIPTS}/train_sae.py",
         code=code("train_sae"),
     shell:
-        "python {SCRIPTS:q}/train_sae.py --activations {params.train:q} --validation {params.validation:q} "
+        "python {params.program:q} --activations {params.train:q} --validation {params.validation:q} "
         "--statistics {input.statistics:q} {params.options:q} --threads {threads} "
         "--output {params.folder:q} > {log:q} 2>&1"
 
@@ -66,9 +67,10 @@ rule build_baseline:
         validation=folder_of("validation"),
         folder=subpath(output.curve, parent=True),
         options=baseline_options,
+        program=f"{SCRIPTS}/build_baseline.py",
         code=code("build_baseline"),
     shell:
-        "python {SCRIPTS:q}/build_baseline.py --validation {params.validation:q} "
+        "python {params.program:q} --validation {params.validation:q} "
         "--statistics {input.statistics:q} {params.options:q} --threads {threads} "
         "--output {params.folder:q} > {log:q} 2>&1"
 
@@ -97,9 +99,10 @@ rule encode_activations:
         checkpoint=subpath(input.weights, parent=True),
         folder=subpath(output.top, parent=True),
         options=section("encode") + PAD + DEVICE,
+        program=f"{SCRIPTS}/encode_activations.py",
         code=code("encode_activations"),
     shell:
-        "python {SCRIPTS:q}/encode_activations.py --checkpoint {params.checkpoint:q} --activations {params.store:q} "
+        "python {params.program:q} --checkpoint {params.checkpoint:q} --activations {params.store:q} "
         "{params.options:q} --threads {threads} --output {params.folder:q} > {log:q} 2>&1"
 
 
@@ -120,7 +123,8 @@ rule select_nodes:
         runtime=15,
     params:
         options=section("select"),
+        program=f"{SCRIPTS}/select_nodes.py",
         code=code("select_nodes"),
     shell:
-        "python {SCRIPTS:q}/select_nodes.py --node-stats {input.stats:q} {params.options:q} "
+        "python {params.program:q} --node-stats {input.stats:q} {params.options:q} "
         "--output {output.selected:q} > {log:q} 2>&1"

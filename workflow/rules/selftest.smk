@@ -25,9 +25,10 @@ rule simulate_activations:
     params:
         folder=subpath(output.genome, parent=True),
         options=section("synthetic") + PAD,
+        program=f"{SCRIPTS}/simulate_activations.py",
         code=code("simulate_activations"),
     shell:
-        "python {SCRIPTS:q}/simulate_activations.py --database {input.database:q} {params.options:q} "
+        "python {params.program:q} --database {input.database:q} {params.options:q} "
         "--output {params.folder:q} > {log:q} 2>&1"
 
 
@@ -58,7 +59,8 @@ rule score_recovery:
         truth=folder_of("truth"),
         store=folder_of("validation"),
         options=PAD,
+        program=f"{SCRIPTS}/score_recovery.py",
         code=code("score_recovery"),
     shell:
-        "python {SCRIPTS:q}/score_recovery.py --run {params.run:q} --truth {params.truth:q} "
+        "python {params.program:q} --run {params.run:q} --truth {params.truth:q} "
         "--activations {params.store:q} {params.options:q} --output {output.recovery:q} > {log:q} 2>&1"

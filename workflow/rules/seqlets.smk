@@ -28,9 +28,10 @@ rule write_seqlets:
         run=subpath(input.selected, parent=True),
         folder=subpath(output.manifest, parent=True),
         options=section("seqlets"),
+        program=f"{SCRIPTS}/write_seqlets.py",
         code=code("write_seqlets"),
     shell:
-        "python {SCRIPTS:q}/write_seqlets.py --run {params.run:q} --genome {input.genome:q} {params.options:q} "
+        "python {params.program:q} --run {params.run:q} --genome {input.genome:q} {params.options:q} "
         "--output {params.folder:q} > {log:q} 2>&1"
 
 
