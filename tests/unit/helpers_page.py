@@ -11,6 +11,8 @@ from biosae.artefacts import conform, load_schema, provenance, write_json, write
 from biosae.motifs.formats import Motif, write_meme
 from biosae.summary import RECOVERY
 
+EVIL = "<img src=x onerror=alert(1)>"
+DASH = "\u2013"  # what a missing value is shown as
 _FILL = {"integer": 0, "number": 0.5, "string": "x", "boolean": True}
 _NAMES = ("GATA1::TAL1", "CTCF", "SP1", "REST", "JUN", "NFYA", "ELK4", "HNF4A")
 

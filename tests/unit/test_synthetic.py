@@ -1,4 +1,4 @@
-"""The simulator: planted where it says, the same bytes twice, and a geometry that is measured."""
+"""The simulator: planted where it says, the same bytes twice, and stored in the published layout."""
 
 from __future__ import annotations
 
@@ -18,12 +18,10 @@ from pyfaidx import Fasta
 from biosae.activations import ActivationStore
 from biosae.artefacts import read_table
 from biosae.errors import ConfigError, InputError
-from biosae.geometry import Layer
 from biosae.motifs.formats import read_meme
 from biosae.synthetic import genome as genomes
-from biosae.synthetic import network as networks
 from biosae.synthetic.settings import check_settings
-from biosae.synthetic.simulate import chromosome_lengths, planted_motifs, simulate, tile
+from biosae.synthetic.simulate import chromosome_lengths, simulate, tile
 
 PROGRAM = Path(__file__).resolve().parents[2] / "scripts" / "simulate_activations.py"
 
@@ -39,13 +37,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     output = tmp_path_factory.mktemp("simulated") / "set with a space"
     simulate(small(), DATABASE, output)
     return output
-
-
-@pytest.fixture(scope="module")
-def network() -> networks.Network:
-    planted, _ = planted_motifs(DATABASE, PLANTED)
-    consensus = np.random.default_rng(0).integers(0, 4, genomes.REPEAT_BP).astype(np.int8)
-    return networks.build_network(planted, consensus, small())
 
 
 def bed(path: Path, names: list[str]) -> pd.DataFrame:
@@ -194,72 +185,6 @@ def test_site_starts_are_the_planted_sites(folder: Path) -> None:
             fired = firings[(firings["motif"] == name) & (firings["strand"] == strand)]
             found = own.merge(fired, left_on=["chrom", "start"], right_on=["chrom", "site_start"])
             assert len(found) > 0.55 * len(own)
-
-
-def test_geometry_is_exact(network: networks.Network) -> None:
-    """A base outside the window changes nothing at all; the first and last base inside change something."""
-    layer = network.layer
-    assert layer == Layer("synthetic", "", 10, 4, 9, 13)
-    rng = np.random.default_rng(1)
-    changed = np.zeros(layer.window_bp + 20, dtype=int)
-    position = 20
-    first = layer.stride_bp * position - layer.left_bp - 10
-    open_gates = [
-        networks.Detector(**{**vars(d), "threshold": -1e3}) for d in network.detectors
-    ]  # every detector passes its score on, so that every base that is read shows
-    open_network = networks.Network(**{**vars(network), "detectors": open_gates})
-    for _ in range(12):
-        bases = rng.integers(0, 4, 200).astype(np.int8)
-        before, _ = networks.detect(open_network, bases)
-        for i in range(len(changed)):
-            other = bases.copy()
-            other[first + i] = (other[first + i] + rng.integers(1, 4)) % 4
-            after, _ = networks.detect(open_network, other)
-            changed[i] += int((after[position] != before[position]).any())
-    assert (changed[:10] == 0).all()
-    assert (changed[-10:] == 0).all()
-    assert (changed[10:-10] > 0).all()
-
-
-def test_detect_equals_a_slow_reference(network: networks.Network) -> None:
-    rng = np.random.default_rng(2)
-    bases = rng.integers(0, 4, 120).astype(np.int8)
-    bases[40:48] = genomes.N_BASE
-    planted = network.detectors[0]
-    site = planted.filter.argmax(axis=1)[planted.offset : planted.offset + planted.width]
-    bases[61 : 61 + planted.width] = site
-    activation, site_start = networks.detect(network, bases)
-    left, stride, width = network.layer.left_bp, network.layer.stride_bp, len(planted.filter)
-    for j in range(len(activation)):
-        for number, detector in enumerate(network.detectors):
-            scores = [
-                sum(
-                    detector.filter[i, bases[p + i]]
-                    for i in range(width)
-                    if 0 <= p + i < len(bases) and bases[p + i] < 4
-                )
-                for p in range(stride * j - left, stride * j - left + stride)
-            ]
-            expected = max(max(scores) - detector.threshold, 0) / detector.scale * detector.gain
-            assert activation[j, number] == pytest.approx(expected, abs=1e-4)
-            if expected > 0:
-                assert site_start[j, number] == stride * j - left + int(np.argmax(scores)) + detector.offset
-    assert 61 in site_start[activation[:, 0] > 0, 0]
-
-
-def test_superposition_and_palindromes(network: networks.Network) -> None:
-    scored = [d for d in network.detectors if d.kind != "distractor"]
-    assert len(scored) > network.layer.channels
-    strands = {name: {d.strand for d in scored if d.motif == name} for name in PLANTED}
-    assert strands == {name: {"+"} if name == "MA0113.4" else {"+", "-"} for name in PLANTED}
-    assert np.linalg.norm(network.mixing, axis=1) == pytest.approx(1)
-    mates = {d.name: d for d in scored}
-    turned = mates["MA0139.2-"].filter[::-1, ::-1]
-    kept = turned[turned.any(axis=1)]
-    other = mates["MA0139.2+"].filter
-    background = networks.BACKGROUND
-    assert np.allclose(background, background[::-1])  # so that both strands score alike
-    assert kept == pytest.approx(other[other.any(axis=1)])
 
 
 def test_the_database_holds_what_its_readme_says() -> None:

@@ -34,16 +34,9 @@ def run(command: list[str], folder: Path) -> subprocess.CompletedProcess:
 def snakemake(folder: Path, config: dict, *arguments: str) -> subprocess.CompletedProcess:
     """Run Snakemake with ``config`` and the local profile."""
     (folder / "config.yaml").write_text(yaml.safe_dump(config))
-    command = [
-        sys.executable,
-        "-m",
-        "snakemake",
-        "--profile",
-        "profiles/local",
-        "--configfile",
-        "config.yaml",
-    ]
-    return run([*command, *arguments], folder)
+    # targets come first: --configfile takes every word that follows it
+    command = [sys.executable, "-m", "snakemake", "--profile", "profiles/local", *arguments]
+    return run([*command, "--configfile", "config.yaml"], folder)
 
 
 def planned(result: subprocess.CompletedProcess) -> dict[str, int]:
