@@ -25,8 +25,8 @@ lint: $(VENV)/installed
 	snakemake --lint --configfile config/demo.yaml
 
 bench: $(VENV)/installed
-	python tests/benchmarks/compare_recipes.py
-	python tests/benchmarks/motif_discovery.py
+	PYTHONPATH=scripts python tests/benchmarks/compare_recipes.py
+	PYTHONPATH=scripts python tests/benchmarks/motif_discovery.py --database config/motifs/jaspar2026_vertebrates_256.meme
 
 # lets `snakemake --profile slurm` find the profile from this folder
 slurm-profile:

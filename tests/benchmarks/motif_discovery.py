@@ -1,6 +1,6 @@
 """Benchmark of the batched engine on simulated nodes. From the root of the repository:
 
-    PYTHONPATH=scripts:tests/benchmarks python tests/benchmarks/motif_discovery.py \\
+    PYTHONPATH=scripts python tests/benchmarks/motif_discovery.py \\
         --database JASPAR.meme --genome genome.fa.gz --seqlets 250 1000 --repeats 6
 
 Prints per size and family: mean r of the best motif with each planted matrix (planted columns that were not
