@@ -14,6 +14,7 @@ of its centre. The number of pairs left out stands in the .json beside the table
 
 
 def main() -> None:
+    """Parse, compare, write ``jaccard.tsv``."""
     parser = cli.program(DESCRIPTION)
     add = parser.add_argument
     add("--run", type=cli.existing_path, required=True, help="folder of the run")

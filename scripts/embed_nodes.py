@@ -14,6 +14,7 @@ unit decoder directions. Published settings: min_dist 0.02, seed 42, 25 clusters
 
 
 def main() -> None:
+    """Parse, embed, cluster, write ``umap.tsv``."""
     parser = cli.program(DESCRIPTION)
     add = parser.add_argument
     add("--run", type=cli.existing_path, required=True, help="folder of the run")

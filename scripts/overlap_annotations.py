@@ -15,6 +15,7 @@ Without --annotation the table is empty.
 
 
 def main() -> None:
+    """Parse, count, test, write ``overlaps.tsv``."""
     parser = cli.program(DESCRIPTION)
     add = parser.add_argument
     add("--run", type=cli.existing_path, required=True, help="folder of the run")

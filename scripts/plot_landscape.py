@@ -10,6 +10,7 @@ DESCRIPTION = """umap, jaccard and overlaps as SVG and PNG, from the tables of t
 
 
 def main() -> None:
+    """Parse, read, draw."""
     parser = cli.program(DESCRIPTION)
     add = parser.add_argument
     add("--run", type=cli.existing_path, required=True, help="folder of the run")

@@ -15,6 +15,7 @@ of what was kept and dropped. Coordinates are 0-based, half-open; the case of th
 
 
 def main() -> None:
+    """Parse, cut, draw the background, write."""
     parser = cli.program(DESCRIPTION)
     add = parser.add_argument
     add("--run", type=cli.existing_path, required=True, help="folder of the run")

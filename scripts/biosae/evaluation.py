@@ -52,6 +52,7 @@ class _Variance:
         self.squares = torch.zeros_like(self.mean)
 
     def add(self, rows: Tensor) -> None:
+        """Merge a block of rows (n, channels)."""
         variance, mean = torch.var_mean(rows, dim=0, correction=0)
         n, total = len(rows), self.n + len(rows)
         delta = mean.double() - self.mean

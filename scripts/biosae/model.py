@@ -186,14 +186,17 @@ class SAE(Dictionary):
         self.latent_bias = nn.Parameter(torch.zeros(n_nodes))
 
     def select(self, inner: Tensor) -> tuple[Tensor, Tensor]:
+        """TopK(ReLU((inner - pre_bias) encoder^T + latent_bias)): values (n, k) >= 0, node indices (n, k)."""
         # (v - pre_bias) E^T + latent_bias, with the constant part computed once for all rows
         bias = self.latent_bias - self.encoder @ self.pre_bias
         return sparse_encode(inner, self.encoder, bias, self.k)
 
     def combine(self, values: Tensor, indices: Tensor) -> Tensor:
+        """Inner output (n, channels): decoder directions times values, plus the pre-bias."""
         return sparse_decode(values, indices, self.decoder) + self.pre_bias
 
     def decoder_directions(self) -> np.ndarray:
+        """A copy of the decoder, float32 (n_nodes, channels)."""
         return self.decoder.detach().float().cpu().numpy().copy()
 
 
@@ -206,15 +209,18 @@ class RawChannels(Dictionary):
         super().__init__(channels, 2 * channels, channels, False, shift, scale)
 
     def select(self, inner: Tensor) -> tuple[Tensor, Tensor]:
+        """|inner| (n, channels), and of each channel the node of its sign (n, channels)."""
         node = torch.arange(self.channels, device=inner.device)
         return inner.abs(), torch.where(inner < 0, node + self.channels, node)
 
     def combine(self, values: Tensor, indices: Tensor) -> Tensor:
+        """Inner output (n, channels): each value with the sign of its node, in its channel."""
         signed = torch.where(indices < self.channels, values, -values)
         output = values.new_zeros(len(values), self.channels)
         return output.scatter_add(1, indices % self.channels, signed)
 
     def decoder_directions(self) -> np.ndarray:
+        """+1, then -1, in each channel: float32 (2 * channels, channels)."""
         one = np.eye(self.channels, dtype=np.float32)
         return np.concatenate([one, -one])
 

@@ -63,6 +63,7 @@ class _SparseEncode(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx, inner: Tensor, encoder: Tensor, bias: Tensor, k: int) -> tuple[Tensor, Tensor]:
+        """Rows (n, channels), encoder (n_nodes, channels), bias (n_nodes,) -> values, indices (n, k)."""
         chunk = _CHUNK_ROWS.get(inner.device.type, 65536)
         parts = [top_nodes(torch.addmm(bias, rows, encoder.t()), k) for rows in inner.split(chunk)]
         values, indices = (torch.cat(column) for column in zip(*parts, strict=True))
@@ -73,6 +74,7 @@ class _SparseEncode(torch.autograd.Function):
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx, grad_values: Tensor, _grad_indices):
+        """Gradients of inner (None where not needed), encoder and bias, from that of the values (n, k)."""
         inner, encoder, values, indices = ctx.saved_tensors
         grad = grad_values * (values > 0)
         grad_encoder = by_node(indices, grad, inner, len(encoder))
@@ -91,6 +93,7 @@ class _DecoderGradient(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx, output: Tensor, decoder: Tensor, values: Tensor, indices: Tensor) -> Tensor:
+        """``output`` (n, channels) itself; keeps values and indices (n, k) for the gradient."""
         ctx.save_for_backward(values, indices)
         ctx.n_nodes = len(decoder)
         return output.view_as(output)
@@ -98,5 +101,6 @@ class _DecoderGradient(torch.autograd.Function):
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx, grad: Tensor):
+        """Gradients of output (n, channels), unchanged, and of the decoder (n_nodes, channels)."""
         values, indices = ctx.saved_tensors
         return grad, by_node(indices, values, grad.contiguous(), ctx.n_nodes), None, None

@@ -70,6 +70,7 @@ class Trainer:
 
     @property
     def done(self) -> bool:
+        """Whether all steps are done, or validation has not improved for ``patience`` evaluations."""
         patience = self.recipe.patience
         exhausted = patience is not None and self.without_gain >= patience
         return exhausted or self.step >= self.schedule.steps

@@ -101,10 +101,14 @@ def train(
         trainer.initialise(next(_batches(trainer, store)))
         trainer.add_row(validate(model))
     _loop(trainer, store, validate, lambda: trainer.save(path, identity), checkpoint_seconds)
-    if trainer.best is not None:
-        model.load_state_dict(trainer.best["weights"])
-        _log.info("keeping the weights of step %d, the lowest validation MSE", trainer.best["step"])
+    _restore_best(trainer)
     return trainer.curve
+
+
+def _restore_best(trainer: Trainer) -> None:
+    if trainer.best is not None:
+        trainer.model.load_state_dict(trainer.best["weights"])
+        _log.info("keeping the weights of step %d, the lowest validation MSE", trainer.best["step"])
 
 
 def _batches(trainer: Trainer, store: ActivationStore):

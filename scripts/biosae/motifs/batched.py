@@ -93,9 +93,7 @@ def discover_many(
         InputError: a name comes twice, or groups do not fit their sequences.
     """
     groups = groups or {}
-    _check_names(nodes)
-    for name, sequences in nodes:
-        _check_groups(name, sequences, groups.get(name))
+    _check_nodes(nodes, groups)
     pool = ControlPool(background) if background else None
 
     def work(node: tuple[str, Sequence[str]]) -> NodeMotifs:
@@ -117,10 +115,12 @@ def _run(work, nodes, threads: int) -> Iterator[NodeMotifs]:
         yield from workers.map(work, nodes)
 
 
-def _check_names(nodes: Sequence[tuple[str, Sequence[str]]]) -> None:
+def _check_nodes(nodes: Sequence[tuple[str, Sequence[str]]], groups: dict[str, Sequence[str]]) -> None:
     twice = [name for name, count in Counter(name for name, _ in nodes).items() if count > 1]
     if twice:
         raise InputError("A node comes twice in one discovery", got=twice[:5], expected="unique node names")
+    for name, sequences in nodes:
+        _check_groups(name, sequences, groups.get(name))
 
 
 def _check_groups(name: str, sequences: Sequence[str], groups: Sequence[str] | None) -> None:
