@@ -85,6 +85,13 @@ def test_an_unknown_layer_needs_its_geometry():
     assert configuration.layer_of(load(layer=own)).window_bp == 14
 
 
+@pytest.mark.parametrize("name", ["world", "logs", "../up", ""])
+def test_a_layer_cannot_take_a_folder_that_is_used_otherwise(name):
+    own = {"name": name, "channels": 16, "stride_bp": 4, "left_bp": 5, "right_bp": 9}
+    with pytest.raises(ConfigError, match=r"layer\.name"):
+        load(layer=own, sae={"grid": {"k": [3]}})
+
+
 def test_a_geometry_that_contradicts_a_known_layer_is_refused():
     with pytest.raises(ConfigError, match="contradicts the measured one"):
         load(layer={"name": "conv1d_2", "left_bp": 9})

@@ -22,7 +22,7 @@ try:
     RUNS = configuration.runs(CONFIG)
     LAYER = configuration.layer_of(CONFIG)
     RESULTS = CONFIG["results"].rstrip("/")
-    SYNTHETIC = f"{RESULTS}/synthetic"
+    SYNTHETIC = f"{RESULTS}/world"
     configuration.check_inputs(CONFIG, SYNTHETIC if CONFIG["synthetic"] else None)
 except BiosaeError as error:
     raise WorkflowError(str(error)) from None

@@ -16,6 +16,7 @@ rule note_motif_settings:
         f"{LOGS}/{{run}}/{{stage}}_settings.log",
     wildcard_constraints:
         stage="meme|tomtom",
+    localrule: True
     conda:
         "../../envs/motifs.yaml"
     threads: 1

@@ -1,7 +1,7 @@
 # The demo's world with planted truth, and the score of each run against it.
 # Only with a `synthetic` section in the config.
 #
-# Writes: synthetic/{genome.fa, activations/, truth/}; {run}/recovery.json, recovery_detectors.tsv
+# Writes: world/{genome.fa, activations/, truth/}; {run}/recovery.json, recovery_detectors.tsv
 
 
 rule simulate_activations:
@@ -13,9 +13,9 @@ rule simulate_activations:
         validation=synthetic_store("validation"),
         truth=TRUTH,
     log:
-        f"{RESULTS}/logs/synthetic/simulate_activations.log",
+        f"{RESULTS}/logs/world/simulate_activations.log",
     benchmark:
-        f"{RESULTS}/benchmarks/synthetic/simulate_activations.tsv"
+        f"{RESULTS}/benchmarks/world/simulate_activations.tsv"
     conda:
         "../../envs/sae.yaml"
     threads: 2

@@ -44,6 +44,7 @@ rule find_seqlets:
         fasta=update(f"{RUN}/seqlets/{{rank}}_n{{node}}.fa"),
     log:
         f"{LOGS}/{{run}}/seqlets/{{rank}}_n{{node}}.log",
+    localrule: True
     conda:
         "../../envs/analysis.yaml"
     threads: 1
