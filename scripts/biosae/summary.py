@@ -266,4 +266,6 @@ def format_scores(summary: pd.DataFrame) -> str:
 def _plain(value: object) -> str:
     if pd.isna(value):
         return "-"
-    return f"{value:.3g}" if isinstance(value, float) else str(value)
+    if not isinstance(value, float):
+        return str(value)
+    return f"{value:.3g}" if abs(value) < 1000 else f"{value:,.0f}"
