@@ -38,8 +38,8 @@ def load_config(config: dict, schema_path: Path) -> dict:
     if faults:
         lines = "\n".join(f"  {_key(fault)}: {_say(fault)}" for fault in faults)
         raise ConfigError(
-            f"The configuration has {len(faults)} fault(s):\n{lines}\n ",
-            mend="config/README.md describes every key",
+            f"The configuration has {len(faults)} fault(s):\n{lines}\n",
+            mend="name a config with --configfile; config/README.md describes every key",
         )
     layer_of(full)  # an unknown geometry is a fault of the configuration too
     runs(full)
@@ -52,7 +52,8 @@ def _key(fault) -> str:
 
 def _say(fault) -> str:
     unit = fault.schema.get("description", "") if isinstance(fault.schema, dict) else ""
-    return fault.message + (f" ({unit})" if unit and fault.validator != "additionalProperties" else "")
+    about_a_value = fault.validator not in ("additionalProperties", "required")
+    return fault.message + (f" ({unit})" if unit and about_a_value else "")
 
 
 def _wants_number(schema: dict) -> bool:

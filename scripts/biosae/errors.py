@@ -23,7 +23,8 @@ class BiosaeError(Exception):
         where: object = None,
         mend: str | None = None,
     ) -> None:
-        parts = [problem.rstrip(".") + "."]
+        # a list of faults, one a line, stands as it is
+        parts = [problem if problem.endswith("\n") else problem.rstrip(".") + "."]
         if where is not None:
             parts.append(f"Where: {where}.")
         if got is not None:

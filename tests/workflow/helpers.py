@@ -24,11 +24,15 @@ def copy_project(folder: Path) -> Path:
     return folder
 
 
+def environment() -> dict:
+    """This process's environment with this interpreter's programs first on the path."""
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    return {key: value for key, value in os.environ.items() if key != "PYTHONPATH"} | {"PATH": path}
+
+
 def run(command: list[str], folder: Path) -> subprocess.CompletedProcess:
-    """Run a command in ``folder`` with this interpreter's programs first on the path."""
-    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
-    environment.pop("PYTHONPATH", None)
-    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    """Run a command in ``folder``."""
+    return subprocess.run(command, cwd=folder, env=environment(), capture_output=True, text=True, check=False)
 
 
 def snakemake(folder: Path, config: dict, *arguments: str) -> subprocess.CompletedProcess:
