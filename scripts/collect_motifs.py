@@ -29,16 +29,21 @@ def main() -> None:
         default="given",
         help="strands read in discovery, for motifs.meme",
     )
+    add("--meme-dir", type=Path, help="folder of {rank}_n{node}/; those of nodes no longer kept are removed")
     add("--output-table", type=Path, required=True, help="motifs.tsv to write")
     add("--output-meme", type=Path, required=True, help="motifs.meme to write")
     args = parser.parse_args()
 
     from biosae.artefacts import provenance, read_table, write_table
+    from biosae.motifs.fasta import node_name, remove_stale_nodes
     from biosae.motifs.formats import write_meme
     from biosae.motifs.tables import collect
 
     manifest = read_table(args.manifest, "seqlet_manifest")
     table, motifs, counts = collect(args.chunks, args.memes, manifest, args.significance, args.statuses)
+    if args.meme_dir:
+        kept = {node_name(*pair) for pair in zip(manifest["rank"], manifest["node"], strict=True)}
+        remove_stale_nodes(args.meme_dir, kept, "meme.txt")
     logging.getLogger(__name__).info("%s", ", ".join(f"{count} {name}" for name, count in counts.items()))
     made_by = provenance("collect_motifs", {"significance": args.significance}, [args.manifest, *args.chunks])
     write_meme(args.output_meme, motifs, strands="+ -" if args.strand == "both" else "+")

@@ -35,6 +35,7 @@ def main() -> None:
         parser.error("give --output, --tomtom-dir or both")
 
     from biosae.artefacts import provenance, write_table
+    from biosae.motifs.fasta import node_name, parse_motif_id, remove_stale_nodes
     from biosae.motifs.formats import read_meme
     from biosae.motifs.matching import MatchSettings, match
     from biosae.motifs.tomtom_tables import node_of_file, read_queries, write_tomtom_tables
@@ -45,6 +46,9 @@ def main() -> None:
     logging.getLogger(__name__).info("%s", table.attrs["counts"])
     if args.tomtom_dir:
         write_tomtom_tables(queries, table, args.tomtom_dir, node_of_file(args.motifs))
+    if args.output and args.tomtom_dir:
+        kept = {node_name(*parse_motif_id(motif.id)[:2]) for motif in queries}
+        remove_stale_nodes(args.tomtom_dir, kept, "tomtom.tsv")
     if args.output:
         options = {"engine": args.engine, "report_q": args.report_q, "min_overlap": args.min_overlap}
         options["significance"] = args.significance

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from memelite.io import read_meme as memelite_read_meme
 
 from biosae.errors import ContractError, InputError
+from biosae.motifs.fasta import remove_stale_nodes
 from biosae.motifs.formats import (
     Motif,
     format_meme,
@@ -268,3 +269,14 @@ def test_fasta_faults(tmp_path, text, message):
     (tmp_path / "x.fa").write_text(text)
     with pytest.raises(InputError, match=message):
         read_fasta(tmp_path / "x.fa")
+
+
+def test_folders_of_nodes_that_are_no_longer_kept_are_removed_and_nothing_else(tmp_path):
+    for name in ("1_n5", "2_n7", "3_n9", "notes"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "meme.txt").write_text("x")
+    (tmp_path / "3_n9" / "meme.txt").rename(tmp_path / "3_n9" / "other.txt")
+    (tmp_path / "settings.json").write_text("{}")
+    assert remove_stale_nodes(tmp_path, {"1_n5"}, "meme.txt") == 1
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == ["1_n5", "3_n9", "notes", "settings.json"]
+    assert remove_stale_nodes(tmp_path / "none", set(), "meme.txt") == 0

@@ -199,6 +199,7 @@ def test_a_run_that_keeps_no_node_ends_in_valid_empty_tables(copy):
     log = (folder / "results/logs/tiny" / RUNS[0] / "select_nodes.log").read_text()
     assert "WARNING" in log
     assert "'dropped_by_min_nonzero': 40" in log
+    assert not list(run.glob("meme/*_n*")) + list(run.glob("tomtom/*_n*")), "results of dropped nodes stay"
     assert "no node" in (run / "atlas/index.html").read_text().lower()
 
 

@@ -111,12 +111,13 @@ rule collect_motifs:
         mem_mb=2000,
         runtime=15,
     params:
+        nodes=f"{RUN}/meme",
         options=section("motifs", "significance", "strand"),
         program=f"{SCRIPTS}/collect_motifs.py",
         code=code("collect_motifs"),
     shell:
         "python {params.program:q} --manifest {input.manifest:q} --chunks {input.motifs:q} "
-        "--memes {input.memes:q} --statuses {input.statuses:q} {params.options:q} --output-table {output.table:q} "
+        "--memes {input.memes:q} --statuses {input.statuses:q} {params.options:q} --meme-dir {params.nodes:q} --output-table {output.table:q} "
         "--output-meme {output.meme:q} > {log:q} 2>&1"
 
 

@@ -5,10 +5,15 @@ Headers and ids hold ``/ : , [ ] '`` and are only ever data: file names come fro
 
 from __future__ import annotations
 
+import logging
 import re
+import shutil
+from collections.abc import Collection
 from pathlib import Path
 
 from biosae.errors import InputError
+
+log = logging.getLogger(__name__)
 
 _NODE_NAME = re.compile(r"([1-9][0-9]*)_n(0|[1-9][0-9]*)")
 _MOTIF_ID = re.compile(_NODE_NAME.pattern + r"_m([1-9][0-9]*)")
@@ -32,6 +37,29 @@ def parse_file_name(name: str | Path) -> tuple[int, int]:
             where=name,
         )
     return int(match[1]), int(match[2])
+
+
+def remove_stale_nodes(folder: Path, kept: Collection[str], file: str) -> int:
+    """Remove the folders {rank}_n{node}/ of an earlier selection, whose nodes or ranks are no longer kept.
+
+    Args:
+        folder: holds one folder per node; other entries are left alone.
+        kept: names of the nodes of this run.
+        file: the result that such a folder must hold, ``meme.txt``; one without it is left alone.
+
+    Returns:
+        How many were removed; also logged.
+    """
+    stale = [
+        entry
+        for entry in (sorted(folder.iterdir()) if folder.is_dir() else [])
+        if _NODE_NAME.fullmatch(entry.name) and entry.name not in kept and (entry / file).is_file()
+    ]
+    for entry in stale:
+        shutil.rmtree(entry)
+    if stale:
+        log.info("%d folders of nodes that are no longer kept were removed from %s", len(stale), folder)
+    return len(stale)
 
 
 def parse_motif_id(motif_id: str) -> tuple[int | None, int | None, int | None]:
