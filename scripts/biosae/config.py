@@ -14,7 +14,7 @@ from jsonschema import Draft202012Validator
 
 from biosae.errors import ConfigError
 from biosae.geometry import Layer, find_layer
-from biosae.recipes import resolve_k
+from biosae.recipes import PRESETS, resolve_k
 
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?")
 _FILE_NUMBER = re.compile(r"activations_(\d+)\.h5")
@@ -92,16 +92,22 @@ def runs(config: dict) -> dict[str, dict]:
     has kind only.
     """
     layer = layer_of(config)
-    grid = config["sae"]["grid"]
     found: dict[str, dict] = {}
-    axes = (grid["kind"], grid["expansion"], grid["k"], grid["learning_rate"], grid["seed"])
-    for kind, expansion, k, rate, seed in itertools.product(*axes):
-        count = resolve_k(k, config["sae"]["k_of"], layer.channels, expansion * layer.channels)
+    for kind, expansion, (k, k_of), rate, seed in itertools.product(*_axes(config["sae"])):
+        count = resolve_k(k, k_of, layer.channels, expansion * layer.channels)
         name = f"{kind}-x{expansion}-k{count}-lr{rate:g}-s{seed}"
         found[name] = {"kind": kind, "expansion": expansion, "k": count, "learning_rate": rate, "seed": seed}
     for kind in config["baselines"]:
         found[kind] = {"kind": kind}
     return found
+
+
+def _axes(sae: dict) -> tuple[list, ...]:
+    """Kinds, expansions, (k, what it is counted of), learning rates and seeds; null is the preset's value."""
+    grid, preset = sae["grid"], PRESETS[sae["preset"]]
+    sizes = [(k, sae["k_of"]) for k in grid["k"]] if grid["k"] else [(preset.k, preset.k_of)]
+    expansions = grid["expansion"] or [preset.expansion]
+    return grid["kind"], expansions, sizes, grid["learning_rate"] or [preset.learning_rate], grid["seed"]
 
 
 def options(values: dict, only: tuple[str, ...] | None = None) -> list[str]:

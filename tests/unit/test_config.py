@@ -31,7 +31,7 @@ def test_defaults_are_filled():
         "above_half_of": "mean",
         "max_nodes": None,
     }
-    assert full["sae"]["grid"]["k"] == [36]
+    assert full["sae"]["grid"]["seed"] == [0]
 
 
 def test_all_faults_are_reported_at_once_with_their_keys():
@@ -66,6 +66,13 @@ def test_runs_of_a_grid_are_named_by_what_distinguishes_them():
 
 
 @pytest.mark.parametrize(
+    ("preset", "name"), [("default", "topk-x4-k36-lr0.002-s0"), ("published", "topk-x4-k36-lr1e-05-s0")]
+)
+def test_a_preset_fills_what_the_grid_leaves_open(preset, name):
+    assert list(configuration.runs(load(sae={"preset": preset}))) == [name, "raw"]
+
+
+@pytest.mark.parametrize(
     ("k", "k_of", "count"), [(36, "absolute", 36), (0.05, "input_channels", 36), (0.0125, "hidden_units", 36)]
 )
 def test_k_is_resolved_as_its_key_says(k, k_of, count):
@@ -81,7 +88,7 @@ def test_a_fraction_taken_as_a_count_is_refused():
 def test_an_unknown_layer_needs_its_geometry():
     with pytest.raises(ConfigError, match="geometry of layer 'mine' is not known"):
         load(layer={"name": "mine"})
-    own = {"name": "mine", "channels": 16, "stride_bp": 4, "left_bp": 5, "right_bp": 9}
+    own = {"name": "mine", "channels": 64, "stride_bp": 4, "left_bp": 5, "right_bp": 9}
     assert configuration.layer_of(load(layer=own)).window_bp == 14
 
 
