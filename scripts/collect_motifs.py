@@ -35,15 +35,14 @@ def main() -> None:
     args = parser.parse_args()
 
     from biosae.artefacts import provenance, read_table, write_table
-    from biosae.motifs.fasta import node_name, remove_stale_nodes
+    from biosae.motifs.fasta import remove_stale_nodes
     from biosae.motifs.formats import write_meme
     from biosae.motifs.tables import collect
 
     manifest = read_table(args.manifest, "seqlet_manifest")
     table, motifs, counts = collect(args.chunks, args.memes, manifest, args.significance, args.statuses)
     if args.meme_dir:
-        kept = {node_name(*pair) for pair in zip(manifest["rank"], manifest["node"], strict=True)}
-        remove_stale_nodes(args.meme_dir, kept, "meme.txt")
+        remove_stale_nodes(args.meme_dir, manifest, "meme.txt")
     logging.getLogger(__name__).info("%s", ", ".join(f"{count} {name}" for name, count in counts.items()))
     made_by = provenance("collect_motifs", {"significance": args.significance}, [args.manifest, *args.chunks])
     write_meme(args.output_meme, motifs, strands="+ -" if args.strand == "both" else "+")

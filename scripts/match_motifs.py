@@ -6,14 +6,16 @@ of --output and --tomtom-dir is needed.
 
 from __future__ import annotations
 
+import argparse
 import logging
+from dataclasses import asdict
 from pathlib import Path
 
 from biosae import cli
 
 
-def main() -> None:
-    """Parse, match, write."""
+def arguments() -> argparse.Namespace:
+    """The options, checked for what belongs together."""
     parser = cli.program(__doc__)
     add = parser.add_argument
     add("--engine", choices=("memelite", "tomtom"), default="memelite", help="tomtom: of the MEME Suite")
@@ -25,17 +27,23 @@ def main() -> None:
         "--min-overlap",
         type=int,
         default=5,
-        help="fewest aligned columns, bp (or the narrower motif's width)",
+        help="fewest aligned bp (or the narrower width)",
     )
     add("--output", type=Path, help="matches.tsv to write")
     add("--tomtom-dir", type=Path, help="folder for {rank}_n{node}/tomtom.tsv of each node with motifs")
+    add("--manifest", type=cli.existing_path, help="manifest.tsv: TOMTOM_DIR of nodes not in it is removed")
     cli.add_threads(parser)
     args = parser.parse_args()
     if args.output is None and args.tomtom_dir is None:
         parser.error("give --output, --tomtom-dir or both")
+    return args
 
-    from biosae.artefacts import provenance, write_table
-    from biosae.motifs.fasta import node_name, parse_motif_id, remove_stale_nodes
+
+def main() -> None:
+    """Parse, match, write."""
+    args = arguments()
+    from biosae.artefacts import provenance, read_table, write_table
+    from biosae.motifs.fasta import remove_stale_nodes
     from biosae.motifs.formats import read_meme
     from biosae.motifs.matching import MatchSettings, match
     from biosae.motifs.tomtom_tables import node_of_file, read_queries, write_tomtom_tables
@@ -46,12 +54,10 @@ def main() -> None:
     logging.getLogger(__name__).info("%s", table.attrs["counts"])
     if args.tomtom_dir:
         write_tomtom_tables(queries, table, args.tomtom_dir, node_of_file(args.motifs))
-    if args.output and args.tomtom_dir:
-        kept = {node_name(*parse_motif_id(motif.id)[:2]) for motif in queries}
-        remove_stale_nodes(args.tomtom_dir, kept, "tomtom.tsv")
+    if args.manifest and args.tomtom_dir:
+        remove_stale_nodes(args.tomtom_dir, read_table(args.manifest, "seqlet_manifest"), "tomtom.tsv")
     if args.output:
-        options = {"engine": args.engine, "report_q": args.report_q, "min_overlap": args.min_overlap}
-        options["significance"] = args.significance
+        options = {"engine": args.engine, **asdict(settings)}
         made_by = provenance("match_motifs", options, [args.motifs, args.database])
         write_table(table, args.output, "matches", {**made_by, "counts": table.attrs["counts"]})
 

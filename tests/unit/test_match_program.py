@@ -64,10 +64,13 @@ def test_a_meme_folder_names_its_motifs_by_node(tmp_path, monkeypatch):
     """meme calls motifs by their consensus; the node is in the folder's name."""
     (tmp_path / "meme/3_n127").mkdir(parents=True)
     shutil.copy(MEME_TEXT, tmp_path / "meme/3_n127/meme.txt")
+    (tmp_path / "tomtom/9_n9").mkdir(parents=True)
+    (tmp_path / "tomtom/9_n9/tomtom.tsv").write_text("of another node")
     base = ("match_motifs", "--motifs", tmp_path / "meme/3_n127/meme.txt", "--database", DATABASE)
     run_program(monkeypatch, *base, "--output", tmp_path / "m.tsv", "--tomtom-dir", tmp_path / "tomtom")
     assert set(read_table(tmp_path / "m.tsv", "matches")["query"]) == {"3_n127_m1", "3_n127_m2"}
     assert not read_table(tmp_path / "tomtom/3_n127/tomtom.tsv", "tomtom").empty
+    assert (tmp_path / "tomtom/9_n9/tomtom.tsv").exists(), "only a run's manifest may remove other nodes"
 
 
 def test_faults_of_matching(tmp_path, monkeypatch):

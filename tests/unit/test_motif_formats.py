@@ -6,6 +6,7 @@ import io
 import math
 
 import numpy as np
+import pandas as pd
 import pytest
 from Bio import motifs as bio_motifs
 from helpers_meme_suite import DATA, DATABASE, MEME_TEXT, STREME_TEXT
@@ -277,6 +278,7 @@ def test_folders_of_nodes_that_are_no_longer_kept_are_removed_and_nothing_else(t
         (tmp_path / name / "meme.txt").write_text("x")
     (tmp_path / "3_n9" / "meme.txt").rename(tmp_path / "3_n9" / "other.txt")
     (tmp_path / "settings.json").write_text("{}")
-    assert remove_stale_nodes(tmp_path, {"1_n5"}, "meme.txt") == 1
+    manifest = pd.DataFrame({"rank": [1], "node": [5]})
+    assert remove_stale_nodes(tmp_path, manifest, "meme.txt") == 1
     assert sorted(entry.name for entry in tmp_path.iterdir()) == ["1_n5", "3_n9", "notes", "settings.json"]
-    assert remove_stale_nodes(tmp_path / "none", set(), "meme.txt") == 0
+    assert remove_stale_nodes(tmp_path / "none", manifest, "meme.txt") == 0

@@ -124,6 +124,7 @@ rule collect_motifs:
 rule match_motifs:
     input:
         motifs=rules.collect_motifs.output.meme,
+        manifest=rules.write_seqlets.output.manifest,
         database=CONFIG["matching"]["database"],
         settings=f"{RUN}/tomtom/settings.json",
     output:
@@ -145,7 +146,7 @@ rule match_motifs:
         code=code("match_motifs"),
     shell:
         "python {params.program:q} --motifs {input.motifs:q} --database {input.database:q} "
-        "{params.options:q} --threads {threads} --tomtom-dir {params.nodes:q} "
+        "{params.options:q} --manifest {input.manifest:q} --threads {threads} --tomtom-dir {params.nodes:q} "
         "--output {output.matches:q} > {log:q} 2>&1"
 
 

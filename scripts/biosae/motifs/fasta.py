@@ -8,8 +8,9 @@ from __future__ import annotations
 import logging
 import re
 import shutil
-from collections.abc import Collection
 from pathlib import Path
+
+import pandas as pd
 
 from biosae.errors import InputError
 
@@ -39,17 +40,18 @@ def parse_file_name(name: str | Path) -> tuple[int, int]:
     return int(match[1]), int(match[2])
 
 
-def remove_stale_nodes(folder: Path, kept: Collection[str], file: str) -> int:
+def remove_stale_nodes(folder: Path, manifest: pd.DataFrame, file: str) -> int:
     """Remove the folders {rank}_n{node}/ of an earlier selection, whose nodes or ranks are no longer kept.
 
     Args:
         folder: holds one folder per node; other entries are left alone.
-        kept: names of the nodes of this run.
+        manifest: schema ``seqlet_manifest``: the nodes that are kept.
         file: the result that such a folder must hold, ``meme.txt``; one without it is left alone.
 
     Returns:
         How many were removed; also logged.
     """
+    kept = {node_name(*pair) for pair in zip(manifest["rank"], manifest["node"], strict=True)}
     stale = [
         entry
         for entry in (sorted(folder.iterdir()) if folder.is_dir() else [])
