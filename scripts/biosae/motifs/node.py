@@ -5,12 +5,13 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
 from biosae.motifs import background, controls, em, heldout, search, width
-from biosae.motifs.packing import Packed, encode, longest_clean, pack, prefix, reverse_complement
+from biosae.motifs.packing import longest_clean, prefix
+from biosae.motifs.parts import NodeParts, prepare
 from biosae.motifs.settings import DEFAULT_MAX_WIDTH, DiscoveredMotif, DiscoverySettings, NodeMotifs
 
 log = logging.getLogger(__name__)
@@ -18,29 +19,6 @@ log = logging.getLogger(__name__)
 TRIM_BITS = (
     0.1  # end columns that tell less than this from the background go, however many sites measured them
 )
-
-
-@dataclass
-class _Data:
-    """Seqlets and controls of a node, part A first in each.
-
-    Attributes:
-        seqlets, controls: packed, of both parts.
-        n_a, n_controls_a: how many of each are part A.
-        counted: (n seqlets,) bool, one of each locus.
-        flipped: (n seqlets,) bool, packed as the reverse complement of what was given.
-        tables: background model.
-        kind: ``background`` or ``shuffled`` controls.
-    """
-
-    seqlets: Packed
-    controls: Packed
-    n_a: int
-    n_controls_a: int
-    counted: np.ndarray
-    flipped: np.ndarray
-    tables: np.ndarray
-    kind: str
 
 
 def discover_node(
@@ -68,7 +46,7 @@ def discover_node(
         result.status = "too short"
     if len(used) < settings.min_sequences:
         return result
-    data = _prepare(
+    data = prepare(
         name, [sequences[i] for i in used], groups and [groups[i] for i in used], pool, settings, seed, result
     )
     if data is None:
@@ -85,72 +63,9 @@ def discover_node(
     return result
 
 
-def _prepare(name, sequences, groups, pool, settings, seed, result) -> _Data | None:
-    """Sort, split, draw controls, fit the background. None when a part would be empty."""
-    both = settings.strand == "both"
-    texts = [s.upper() for s in sequences]
-    turned = [reverse_complement(s) for s in texts] if both else texts
-    flipped = np.array([other < s for s, other in zip(texts, turned, strict=True)])
-    texts = [
-        min(pair) for pair in zip(texts, turned, strict=True)
-    ]  # both strands: one text for a seqlet and its reverse
-    held_out, counted = heldout.split(texts, groups, settings.held_out_share, seed)
-    if not (held_out & counted).any() or held_out.all():
-        return None
-    order = sorted(range(len(texts)), key=lambda i: (held_out[i], texts[i], not counted[i], flipped[i]))
-    rng = np.random.default_rng(seed % 2**64)
-    codes, offsets = encode([texts[i] for i in order])
-    strata = controls.strata(
-        codes, offsets, controls.lower_case([_oriented(sequences[i], flipped[i]) for i in order])
-    )
-    n_a = int((~held_out).sum())
-    (codes_a, offsets_a), (codes_b, offsets_b), kind = _controls(
-        name, codes, offsets, strata, n_a, pool, settings, rng, result
-    )
-    tables = background.fit(codes_a, offsets_a, settings.background_order, both)
-    joined = (
-        np.concatenate([codes_a[: offsets_a[-1]], codes_b]),
-        np.concatenate([offsets_a, offsets_a[-1] + offsets_b[1:]]),
-    )
-    return _Data(
-        seqlets=pack(codes, offsets, tables, settings.background_order),
-        controls=pack(*joined, tables, settings.background_order),
-        n_a=n_a,
-        n_controls_a=len(offsets_a) - 1,
-        counted=counted[order],
-        flipped=flipped[order],
-        tables=tables,
-        kind=kind,
-    )  # fmt: skip
-
-
-def _oriented(sequence: str, flip: bool) -> str:
-    """The sequence, or its reverse complement with the case of each base kept."""
-    return reverse_complement(sequence) if flip else sequence
-
-
-def _controls(name, codes, offsets, strata, n_a, pool, settings, rng, result):
-    """Controls of parts A and B, and their kind; the counts go into ``result``."""
-    copies = settings.controls_per_seqlet
-    lengths = np.diff(offsets)
-    if pool is not None:
-        parts, short = pool.draw([(strata[:n_a], lengths[:n_a]), (strata[n_a:], lengths[n_a:])], copies, rng)
-        enough = all(len(o) - 1 >= n for (_, o), n in zip(parts, (n_a, len(lengths) - n_a), strict=True))
-        if enough:
-            result.n_controls, result.n_controls_short = sum(len(o) - 1 for _, o in parts), short
-            return *parts, "background"
-        log.warning(
-            "node %s: the background has too few windows of its length and GC; shuffled seqlets serve", name
-        )
-    split_at = offsets[n_a]
-    parts = controls.shuffled(
-        [(codes[:split_at], offsets[: n_a + 1]), (codes[split_at:], offsets[n_a:] - split_at)], copies, rng
-    )
-    result.n_controls = sum(len(o) - 1 for _, o in parts)
-    return *parts, "shuffled"
-
-
-def _next_motif(data: _Data, settings: DiscoverySettings, widths: tuple[int, int]) -> DiscoveredMotif | None:
+def _next_motif(
+    data: NodeParts, settings: DiscoverySettings, widths: tuple[int, int]
+) -> DiscoveredMotif | None:
     """The next motif, tested and refitted; its sites are erased. None when no word is enriched."""
     both = settings.strand == "both"
     part, part_controls = prefix(data.seqlets, data.n_a), prefix(data.controls, data.n_controls_a)
@@ -175,7 +90,9 @@ def _next_motif(data: _Data, settings: DiscoverySettings, widths: tuple[int, int
     return motif
 
 
-def _refit(data: _Data, state: em.Fit, settings, widths, table: tuple[int, int, int, int]) -> DiscoveredMotif:
+def _refit(
+    data: NodeParts, state: em.Fit, settings, widths, table: tuple[int, int, int, int]
+) -> DiscoveredMotif:
     """The motif as all seqlets show it, with the test of part B."""
     both = settings.strand == "both"
     composition = background.composition(data.tables)

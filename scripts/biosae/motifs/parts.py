@@ -1,0 +1,127 @@
+"""The two parts of a node: seqlets and controls to discover in (A), and those held out for the test (B)."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from biosae.motifs import background, controls, heldout
+from biosae.motifs.packing import Packed, encode, pack, reverse_complement
+from biosae.motifs.settings import DiscoverySettings, NodeMotifs
+
+log = logging.getLogger(__name__)
+
+
+@dataclass
+class NodeParts:
+    """Seqlets and controls of a node, part A first in each.
+
+    Attributes:
+        seqlets, controls: packed, of both parts.
+        n_a, n_controls_a: how many of each are part A.
+        rows: (n seqlets,) int64, place of each among the sequences given to ``prepare``.
+        counted: (n seqlets,) bool, one of each locus.
+        flipped: (n seqlets,) bool, packed as the reverse complement of what was given.
+        tables: background model.
+        kind: ``background`` or ``shuffled`` controls.
+    """
+
+    seqlets: Packed
+    controls: Packed
+    n_a: int
+    n_controls_a: int
+    rows: np.ndarray
+    counted: np.ndarray
+    flipped: np.ndarray
+    tables: np.ndarray
+    kind: str
+
+
+def prepare(
+    name: str,
+    sequences: Sequence[str],
+    groups: Sequence[str] | None,
+    pool: controls.ControlPool | None,
+    settings: DiscoverySettings,
+    seed: int,
+    result: NodeMotifs,
+) -> NodeParts | None:
+    """Sort, split, draw controls, fit the background.
+
+    Args:
+        name: of the node, for messages.
+        sequences: usable seqlets, any case.
+        groups: locus of each, or None.
+        pool: background, or None for shuffles.
+        settings: as for the run.
+        seed: the node's own seed.
+        result: gets the counts of controls.
+
+    Returns:
+        None when a part would be empty.
+    """
+    both = settings.strand == "both"
+    texts = [s.upper() for s in sequences]
+    turned = [reverse_complement(s) for s in texts] if both else texts
+    flipped = np.array([other < s for s, other in zip(texts, turned, strict=True)])
+    texts = [
+        min(pair) for pair in zip(texts, turned, strict=True)
+    ]  # both strands: one text for a seqlet and its reverse
+    held_out, counted = heldout.split(texts, groups, settings.held_out_share, seed)
+    if not (held_out & counted).any() or held_out.all():
+        return None
+    order = sorted(range(len(texts)), key=lambda i: (held_out[i], texts[i], not counted[i], flipped[i]))
+    rng = np.random.default_rng(seed % 2**64)
+    codes, offsets = encode([texts[i] for i in order])
+    strata = controls.strata(
+        codes, offsets, controls.lower_case([_oriented(sequences[i], flipped[i]) for i in order])
+    )
+    n_a = int((~held_out).sum())
+    (codes_a, offsets_a), (codes_b, offsets_b), kind = _controls(
+        name, codes, offsets, strata, n_a, pool, settings, rng, result
+    )
+    tables = background.fit(codes_a, offsets_a, settings.background_order, both)
+    joined = (
+        np.concatenate([codes_a[: offsets_a[-1]], codes_b]),
+        np.concatenate([offsets_a, offsets_a[-1] + offsets_b[1:]]),
+    )
+    return NodeParts(
+        seqlets=pack(codes, offsets, tables, settings.background_order),
+        controls=pack(*joined, tables, settings.background_order),
+        n_a=n_a,
+        n_controls_a=len(offsets_a) - 1,
+        rows=np.array(order, np.int64),
+        counted=counted[order],
+        flipped=flipped[order],
+        tables=tables,
+        kind=kind,
+    )  # fmt: skip
+
+
+def _oriented(sequence: str, flip: bool) -> str:
+    """The sequence, or its reverse complement with the case of each base kept."""
+    return reverse_complement(sequence) if flip else sequence
+
+
+def _controls(name, codes, offsets, strata, n_a, pool, settings, rng, result):
+    """Controls of parts A and B, and their kind; the counts go into ``result``."""
+    copies = settings.controls_per_seqlet
+    lengths = np.diff(offsets)
+    if pool is not None:
+        parts, short = pool.draw([(strata[:n_a], lengths[:n_a]), (strata[n_a:], lengths[n_a:])], copies, rng)
+        enough = all(len(o) - 1 >= n for (_, o), n in zip(parts, (n_a, len(lengths) - n_a), strict=True))
+        if enough:
+            result.n_controls, result.n_controls_short = sum(len(o) - 1 for _, o in parts), short
+            return *parts, "background"
+        log.warning(
+            "node %s: the background has too few windows of its length and GC; shuffled seqlets serve", name
+        )
+    split_at = offsets[n_a]
+    parts = controls.shuffled(
+        [(codes[:split_at], offsets[: n_a + 1]), (codes[split_at:], offsets[n_a:] - split_at)], copies, rng
+    )
+    result.n_controls = sum(len(o) - 1 for _, o in parts)
+    return *parts, "shuffled"
