@@ -35,9 +35,9 @@ def main() -> None:
     args = parser.parse_args()
 
     from biosae.artefacts import provenance, read_table, write_table
+    from biosae.motifs.collection import collect
     from biosae.motifs.fasta import remove_stale_nodes
     from biosae.motifs.formats import write_meme
-    from biosae.motifs.tables import collect
 
     manifest = read_table(args.manifest, "seqlet_manifest")
     table, motifs, counts = collect(args.chunks, args.memes, manifest, args.significance, args.statuses)

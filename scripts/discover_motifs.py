@@ -9,28 +9,22 @@ import argparse
 from pathlib import Path
 
 from biosae import cli
+from biosae.motifs.options import add_discovery_options
 
 
 def arguments() -> argparse.Namespace:
     """The options, checked for what belongs together."""
     parser = cli.program(__doc__)
     add = parser.add_argument
-    add("--engine", choices=("batched", "meme", "streme"), default="batched", help="what searches")
     add("--fasta", type=cli.existing_path, required=True, help="folder of FASTA files, or one FASTA")
     add("--manifest", type=cli.existing_path, help="manifest.tsv of the folder; with --chunk and --chunks")
     add("--chunk", type=int, help="number of this chunk, from 0")
     add("--chunks", type=int, help="number of chunks; says nothing without --chunk")
-    add("--background", type=cli.existing_path, help="FASTA of controls for engine batched; else shuffles")
-    add("--motifs-per-node", type=int, default=2, help="motifs searched per node")
-    add("--strand", choices=("given", "both"), default="given", help="strands that are read")
-    add("--min-width", type=int, default=6, help="narrowest motif, bp")
-    add("--max-width", type=int, help="widest motif, bp; else the sequence (batched: at most 30)")
-    add("--background-order", type=int, default=2, help="order of the Markov background")
+    add("--background", type=cli.existing_path, help="FASTA that controls are drawn from; else shuffles")
     add("--significance", type=float, default=0.05, help="q below which a motif is significant")
-    for tool in ("meme", "streme"):
-        add(f"--{tool}-arguments", default="", help=f"more for {tool}: --{tool}-arguments='-seed 1'")
     add("--output", type=Path, help="folder of the tables; not needed for one FASTA with --meme-dir")
     add("--meme-dir", type=Path, help="folder of {rank}_n{node}/meme.txt; else OUTPUT/meme")
+    add_discovery_options(parser)
     cli.add_seed(parser)
     cli.add_threads(parser)
     args = parser.parse_args()

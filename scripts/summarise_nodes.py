@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from biosae import artefacts, cli
-from biosae.summary import NODE_INPUTS, build_nodes
+from biosae.node_table import NODE_INPUTS, build_nodes
 
 
 def main() -> None:

@@ -96,7 +96,9 @@ def draw_background(
     if len(seqlets):
         shares = np.bincount(strata(seqlets), minlength=len(wanted)).astype(np.float64)
         wanted = apportion(shares, n_windows)
-        candidates = _candidates(intervals, width, n_windows * DRAWS_PER_WINDOW, np.random.default_rng(seed))
+        candidates = candidate_windows(
+            intervals, width, n_windows * DRAWS_PER_WINDOW, np.random.default_rng(seed)
+        )
         stratum = _candidate_strata(candidates, width, genome)
         n_candidates, n_other_letter = len(candidates), int((stratum < 0).sum())
         chosen = candidates[_first_of_each(stratum, wanted)].reset_index(drop=True)
@@ -106,7 +108,7 @@ def draw_background(
     return Background(chosen.assign(end=chosen["start"] + width), letters, report)
 
 
-def _candidates(
+def candidate_windows(
     intervals: pd.DataFrame, width: int, n_draws: int, generator: np.random.Generator
 ) -> pd.DataFrame:
     """Distinct window starts, uniform over the merged core intervals, in random order."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import runpy
 import stat
 import sys
@@ -12,8 +13,29 @@ import pytest
 DATA = Path(__file__).resolve().parents[1] / "data" / "meme_suite_5.5.8"
 SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
 MEME_TEXT = DATA / "meme" / "3_n127" / "meme.txt"
+NULL_TEXT = DATA / "meme" / "9_n42_null" / "meme.txt"
 STREME_TEXT = DATA / "streme" / "3_n127" / "streme.txt"
 DATABASE = DATA / "database_30.meme"
+
+# The bodies of stand-ins: they check that the FASTA is a relative name, and keep what they saw of it.
+KEEP_SEEN = """
+assert pathlib.Path(fasta).name == fasta and pathlib.Path(fasta).is_file(), "a relative name"
+pathlib.Path(__file__).with_name(fasta).write_text(pathlib.Path(fasta).read_text())
+"""
+MEME_BODY = f"""
+fasta = args[0]{KEEP_SEEN}
+(out / "meme.txt").write_text((recorded / "meme/3_n127/meme.txt").read_text())
+"""
+STREME_BODY = f"""
+assert args[0] == "--p"
+fasta = args[1]{KEEP_SEEN}
+(out / "streme.txt").write_text((recorded / "streme/3_n127/streme.txt").read_text())
+"""
+
+
+def calls(folder: Path, name: str) -> list[list[str]]:
+    """The arguments of each call of a stand-in."""
+    return [json.loads(line) for line in (folder / f"{name}.calls").read_text().splitlines()]
 
 
 def stand_in(folder: Path, name: str, body: str, version: str = "5.5.8") -> Path:

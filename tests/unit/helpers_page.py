@@ -86,10 +86,35 @@ def match_rows(rows: list[tuple]) -> pd.DataFrame:
     numbers = table["query"].str.extract(r"(\d+)_n(\d+)_m(\d+)").astype("Int64")
     table["rank"], table["node"], table["motif"] = (numbers[column] for column in range(3))
     table["e_value"] = table["p_value"].astype(float) * 200
+    table["log10_p"] = np.log10(table["p_value"].astype(float))
     table["significant"] = table["q_value"].astype(float) < 0.05
     table["database"], table["offset"], table["overlap"] = "jaspar.meme", 0, 8
     table["query_consensus"] = table["target_consensus"] = "TGATAAGA"
     return fill(table, "matches")
+
+
+def calibration_rows(nodes: list[int], calibrated: bool = True) -> pd.DataFrame:
+    """Rows of calibration.tsv: every node stands out from the nulls, or none does."""
+    p = 0.001 if calibrated else 0.9
+    figures = {f"{name}_{kind}_null": p for name in ("motif", "match") for kind in "pq"}
+    flags = {"motif_calibrated": calibrated, "match_calibrated": calibrated}
+    return fill(pd.DataFrame({"node": nodes}).assign(**figures, **flags), "calibration")
+
+
+def null_count_rows(n_nodes: int) -> pd.DataFrame:
+    """Rows of null_counts.tsv: of 100 sets 5 have a motif and 2 a name; the other kind has none."""
+    rows = [
+        (name, kind, n_nodes, n_nodes, 100, passing, n_nodes * passing / 100)
+        for name, most in (("motif", 5), ("match", 3), ("named", 2))
+        for kind, passing in (("genome", 0), ("shuffled", most))
+    ]
+    return pd.DataFrame(rows, columns=list(load_schema("null_counts")["properties"]))
+
+
+def cluster_rows(motifs: pd.DataFrame) -> pd.DataFrame:
+    """Rows of motif_clusters.tsv: the significant motifs, all of one cluster."""
+    some = motifs.loc[motifs["significant"].astype(bool), ["motif_id", "rank", "node", "motif"]]
+    return fill(some.assign(cluster=1, cluster_size=len(some)), "motif_clusters")
 
 
 def make_run(
@@ -107,6 +132,9 @@ def make_run(
     motifs, matches = _motifs_and_matches(nodes, rng)
     write_table(motifs, run / "motifs.tsv", "motifs")
     write_table(matches, run / "matches.tsv", "matches", provenance("made up", {}))
+    write_table(calibration_rows(nodes), run / "calibration.tsv", "calibration")
+    write_table(null_count_rows(len(nodes)), run / "null_counts.tsv", "null_counts")
+    write_table(cluster_rows(motifs), run / "motif_clusters.tsv", "motif_clusters")
     widths = rng.integers(6, 16, len(motifs))
     matrices = [rng.dirichlet([0.15] * 4, width) for width in widths]
     write_meme(

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 
 import numpy as np
 import pytest
-from helpers_meme_suite import DATA, DATABASE, MEME_TEXT, stand_in
+from helpers_meme_suite import DATA, DATABASE, MEME_BODY, MEME_TEXT, STREME_BODY, calls, stand_in
 
 from biosae.errors import ConfigError, InputError
 from biosae.motifs.external import (
@@ -22,15 +21,6 @@ from biosae.motifs.formats import read_meme
 from biosae.motifs.matching import MatchSettings, match
 
 FASTA = DATA / "3_n127.fa"
-MEME_BODY = """
-text = (recorded / "meme/3_n127/meme.txt").read_text()
-assert pathlib.Path(args[0]).name == args[0] and pathlib.Path(args[0]).is_file(), "a relative name"
-(out / "meme.txt").write_text(text)
-"""
-STREME_BODY = """
-assert args[0] == "--p" and pathlib.Path(args[1]).is_file()
-(out / "streme.txt").write_text((recorded / "streme/3_n127/streme.txt").read_text())
-"""
 TOMTOM_BODY = """
 def numbers(path):
     lines = pathlib.Path(path).read_text().splitlines()
@@ -52,10 +42,6 @@ def tools(tmp_path, monkeypatch):
     folder.mkdir()
     monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
     return folder
-
-
-def calls(folder, name):
-    return [json.loads(line) for line in (folder / f"{name}.calls").read_text().splitlines()]
 
 
 def run_meme(folder, settings=None):
@@ -134,8 +120,9 @@ def test_exit_code_1_with_complete_text_is_taken_with_a_warning(tools, tmp_path,
 )
 def test_incomplete_output_is_an_error_and_leaves_what_was_there(tools, tmp_path, body):
     stand_in(tools, "meme", body)
-    with pytest.raises(ToolError, match=r"no complete meme\.txt.*out of memory"):
+    with pytest.raises(ToolError, match=r"no complete meme\.txt.*out of memory") as caught:
         run_meme(tmp_path / "3_n127")
+    assert str(tools) not in str(caught.value)  # goes into a table
     assert list(tmp_path.glob("*3_n127*")) == []
 
 
@@ -158,12 +145,19 @@ def test_finished_nodes_are_read_again_only_with_the_same_settings(tools, tmp_pa
 
 def test_tomtom_result_is_what_it_reports(tools):
     stand_in(tools, "tomtom", TOMTOM_BODY + "sys.exit(1)\n")
+    settings = MatchSettings(report_q=0.3, min_overlap=4, distance="ed")
+    match(read_meme(MEME_TEXT), read_meme(DATABASE), "tomtom", settings)
     table = match(read_meme(MEME_TEXT), read_meme(DATABASE), "tomtom", MatchSettings(report_q=0.5))
-    words = "-no-ssc -oc output -dist pearson -thresh 0.5 -min-overlap 5 q.meme t.meme"
-    assert calls(tools, "tomtom") == [words.split()]
+    for words, call in zip(
+        ("ed -thresh 0.3 -min-overlap 4", "pearson -thresh 0.5 -min-overlap 5"),
+        calls(tools, "tomtom"),
+        strict=True,
+    ):
+        assert " ".join(call) == f"-no-ssc -oc output -dist {words} q.meme t.meme"
     assert table["query"].tolist() == ["CTAATCT", "CCMCDCCC", "CCMCDCCC"]
     assert table["target"].tolist() == ["MA0035.5", "MA0493.3", "MA0471.3"]
     assert table["p_value"].tolist() == [1.22471e-06, 1.22075e-10, 0.00547496]
+    np.testing.assert_allclose(10 ** table["log10_p"], table["p_value"])
     assert table["q_value"].tolist() == [5.87862e-05, 5.85959e-09, 0.131399]
     assert table["orientation"].tolist() == ["+", "-", "-"]
     assert table["offset"].tolist() == [0, 0, 1]

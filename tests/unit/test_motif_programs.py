@@ -9,13 +9,15 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from helpers_meme_suite import DATA, DATABASE, MEME_TEXT, files_of, run_program, stand_in
-from test_motif_external import MEME_BODY
+from helpers_meme_suite import DATA, DATABASE, MEME_BODY, MEME_TEXT, files_of, run_program, stand_in
 
 from biosae.artefacts import read_table, write_table
 from biosae.errors import BiosaeError, ConfigError, ContractError, InputError
+from biosae.motifs import jobs
+from biosae.motifs.collection import with_q_values
 from biosae.motifs.formats import Motif, read_meme
-from biosae.motifs.tables import NodeResult, add_external, chunk_table, with_q_values
+from biosae.motifs.options import Discovery
+from biosae.motifs.tables import HeldOut, NodeResult, add_external, chunk_table
 
 NAMES = ["1_n5.fa", "2_n42.fa", "3_n127.fa", "4_n7.fa"]  # planted (half of 3_n127), null, planted, too few
 
@@ -202,7 +204,7 @@ def meme_on_path(tmp_path, monkeypatch):
 
 def test_meme_chunks_whole_and_single_node_agree(tmp_path, monkeypatch, meme_on_path):
     seqlets = write_run(tmp_path / "seqlets")
-    engine = ("--engine", "meme", "--meme-arguments=-norand")
+    engine = ("--engine", "meme", "--meme-arguments=-norand", "--held-out-share", 0)
     discover_chunks(monkeypatch, seqlets, tmp_path / "run", 3, *engine, "--threads", 2)
     collect(monkeypatch, seqlets, tmp_path / "run")
     run_program(monkeypatch, "discover_motifs", "--fasta", seqlets, "--output", tmp_path / "out", *engine)
@@ -215,8 +217,8 @@ def test_meme_chunks_whole_and_single_node_agree(tmp_path, monkeypatch, meme_on_
     assert table["motif_id"].tolist() == [
         f"{rank}_m{m}" for rank in ("1_n5", "2_n42", "3_n127") for m in (1, 2)
     ]
-    assert table["e_value"].tolist() == [7.8e-124, 3.1e-81] * 3
-    assert table["p_value"].isna().all()
+    assert table["tool_e_value"].tolist() == [7.8e-124, 3.1e-81] * 3
+    assert table[["p_value", "log10_p", "e_value", "log10_e", "share_forward"]].isna().all(axis=None)
     assert table.loc[0, "q_value"] == pytest.approx(7.8e-124 * 6 / 3)
     assert [motif.id for motif in read_meme(tmp_path / "run" / "motifs.meme")] == table["motif_id"].tolist()
     assert read_table(tmp_path / "out" / "status.tsv", "motif_status")["status"].tolist() == ["ok"] * 3 + [
@@ -235,6 +237,7 @@ def test_a_failed_node_does_not_lose_the_others(tmp_path, monkeypatch, meme_on_p
     assert "no memory" in status.loc[2, "message"]
     assert not (run / "motifs" / "chunk_0.tsv").exists()
     assert sorted(path.name for path in (run / "meme").iterdir()) == ["1_n5", "3_n127", "4_n7"]
+    assert str(tmp_path) not in (run / "motifs" / "status_0.tsv").read_text()
     (meme_on_path / "fail").unlink()
     before = len((meme_on_path / "meme.calls").read_text().splitlines())
     discover_chunks(monkeypatch, seqlets, run, 1, "--engine", "meme")
@@ -249,17 +252,55 @@ def test_the_meme_suite_is_not_used_unless_asked(tmp_path, monkeypatch, meme_on_
     assert set(read_table(tmp_path / "out" / "motifs.tsv", "motifs")["engine"]) == {"batched"}
 
 
+def external_table(motifs, tests=None, bits=0.0):
+    return chunk_table([add_external(NodeResult(1, 9, "ok", 50), motifs, "streme", bits, tests)])
+
+
 def test_q_from_tools_e_values():
-    """min(1, E) stands for p; E of 1e-400, E above 1 and no E at all keep their places."""
+    """min(1, E) stands for p; E of 1e-400, E above 1, no E at all and E = 0 keep their places."""
     matrix = np.full((6, 4), 0.25)
     motifs = [
         Motif("a", "", matrix, log10_e=-400.0),
         Motif("b", "", matrix, e_value=0.01),
         Motif("c", "", matrix, e_value=2700.0),
         Motif("d", "", matrix),
-        Motif("e", "", matrix, log10_p=-3.0),  # STREME's P=: its E is P times five motifs
+        Motif("e", "", matrix, log10_p=-3.0),  # STREME's P=: its E is P times six motifs
+        Motif("f", "", matrix, e_value=0.0),
     ]
-    table = with_q_values(chunk_table([add_external(NodeResult(1, 9, "ok", 50), motifs, "streme")]), 0.05)
-    np.testing.assert_allclose(table["q_value"].astype(float), [0.0, 0.01 * 5 / 3, 1.0, 1.0, 0.005 * 5 / 2])
-    assert table["log10_e"][0] == -400
-    assert table["significant"].tolist() == [True, True, False, False, True]
+    table = with_q_values(external_table(motifs), 0.05)
+    expected = [0.0, 0.01 * 6 / 4, 1.0, 1.0, 0.006 * 6 / 3, 0.0]
+    np.testing.assert_allclose(table["q_value"].astype(float), expected, atol=1e-300)
+    assert table["tool_log10_e"][0] == -400
+    assert table["e_value"].isna().all()
+    assert table["significant"].tolist() == [True, True, False, False, True, True]
+
+
+def test_q_is_of_the_held_out_p_and_never_of_both():
+    """The tool's E of 1e-400 gives nothing where part B says p = 0.4; the two are refused side by side."""
+    matrix = np.full((6, 4), 0.25)
+    motifs = [Motif("a", "", matrix, log10_e=-400.0), Motif("b", "", matrix, e_value=2700.0)]
+    tests = [HeldOut(30, None, np.log10(0.4), (2, 20, 8, 100)), HeldOut(30, 0.25, -350.0, (20, 20, 0, 100))]
+    chunk = external_table(motifs, tests)
+    table = with_q_values(chunk, 0.05)
+    np.testing.assert_allclose(table["q_value"].astype(float), [0.4, 0.0], atol=1e-300)
+    np.testing.assert_allclose(table["log10_e"].astype(float), [np.log10(0.8), -350 + np.log10(2)], rtol=1e-8)
+    assert table["n_seqlets"].tolist() == [30, 30]
+    assert table["tool_log10_e"][0] == -400
+    assert table["tool_e_value"][1] == 2700
+    assert table["share_forward"].isna().tolist() == [True, False]
+    mixed = pd.concat([chunk, external_table(motifs[:1])], ignore_index=True)
+    with pytest.raises(ContractError, match=r"tested on held-out.*were not.*2 of 3.*1_n9_m1"):
+        with_q_values(mixed, 0.05)
+
+
+def test_flags_of_motifs(whole, tmp_path):
+    """Planted GATA is not flagged; with a bound above what any motif holds each is."""
+    table = read_table(whole[1] / "motifs.tsv", "motifs")
+    gata = table[table["consensus"].isin(["CTAATCT", "AGATTAG"])]
+    assert len(gata)
+    assert gata["flag"].isna().all()
+    assert gata["information_bits"].between(6, 14).all()
+    nodes = jobs.nodes_of(whole[0] / "3_n127.fa", None, None)
+    wanted = Discovery("batched", 1, "given", 6, None, 2, 0, 0.4, 5, 100.0)
+    results = jobs.discover_nodes(nodes, wanted, None, tmp_path, 1)
+    assert chunk_table(results)["flag"].tolist() == ["low_information"]

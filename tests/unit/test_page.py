@@ -102,7 +102,7 @@ def test_every_kept_node_has_a_row_with_the_values_of_nodes_tsv(tmp_path, monkey
             else float(cells[4]["v"]) == node.motif_log10_e
         )
         match = DASH if pd.isna(node.best_match) else f"{node.target_name} {node.best_match}"
-        assert cells[7]["text"] == match
+        assert cells[9]["text"] == match
         assert float(cells[10]["v"]) == node.mean_act
         assert float(cells[12]["v"]) == node.density
         expected = "named" if node.named else "motif" if node.n_significant_motifs else "plain"

@@ -7,14 +7,24 @@ import sys
 
 import pandas as pd
 import pytest
-from helpers_page import make_run, manifest, match_rows, motif_rows, selected
+from helpers_page import (
+    calibration_rows,
+    cluster_rows,
+    fill,
+    make_run,
+    manifest,
+    match_rows,
+    motif_rows,
+    selected,
+)
 
 import print_scores
 import summarise_nodes
 import summarise_runs
 from biosae.artefacts import read_table
 from biosae.errors import ContractError, InputError
-from biosae.summary import build_nodes, build_summary, format_scores
+from biosae.node_table import build_nodes
+from biosae.summary import build_summary, count_nodes, format_scores
 
 NONE = ([], [])
 MOTIFS = [  # rank, node, motif, log10_e, n_sites, significant
@@ -34,8 +44,15 @@ MATCHES = [  # query, target, name, p, q
 
 
 def nodes_of(motifs=MOTIFS, matches=MATCHES, nodes=(40, 7, 12, 99)) -> pd.DataFrame:
-    nodes = list(nodes)
-    return build_nodes(selected(nodes), manifest(nodes), motif_rows(motifs), match_rows(matches))
+    nodes, motifs = list(nodes), motif_rows(motifs)
+    return build_nodes(
+        selected(nodes),
+        manifest(nodes),
+        motifs,
+        match_rows(matches),
+        calibration_rows(nodes),
+        cluster_rows(motifs),
+    )
 
 
 def row(table: pd.DataFrame, node: int) -> dict:
@@ -47,7 +64,7 @@ def test_one_row_per_kept_node_by_rank_also_without_any_motif():
     assert table["node"].tolist() == [40, 7, 12, 99]
     assert table["rank"].tolist() == [1, 2, 3, 4]
     bare = row(table, 99)
-    assert (bare["n_motifs"], bare["n_significant_motifs"], bare["n_significant_matches"]) == (0, 0, 0)
+    assert (bare["n_motifs"], bare["n_significant_motifs"], bare["n_naming_matches"]) == (0, 0, 0)
     assert bare["named"] is False
     assert pd.isna(bare["best_motif_id"])
     assert pd.isna(bare["best_match"])
@@ -68,8 +85,7 @@ def test_the_best_motif_has_the_lowest_e_and_at_a_tie_more_sites():
 
 
 def test_a_motif_without_e_value_is_never_the_best():
-    motifs = motif_rows([(1, 5, 1, None, 500, False), (1, 5, 2, 3.0, 2, False)])
-    table = build_nodes(selected([5]), manifest([5]), motifs, match_rows([]))
+    table = nodes_of([(1, 5, 1, None, 500, False), (1, 5, 2, 3.0, 2, False)], [], [5])
     assert table["best_motif_id"].tolist() == ["1_n5_m2"]
 
 
@@ -79,7 +95,7 @@ def test_a_named_node_shows_a_match_that_names_it():
     assert (first["best_match"], first["target_name"], first["match_motif_id"]) == ("MA1", "A", "1_n40_m1")
     assert first["match_of_significant_motif"] is True
     assert first["match_significant"] is True
-    assert first["n_significant_matches"] == 2  # MA1 and MA3; MA2 is above q 0.05
+    assert first["n_naming_matches"] == 2  # MA1 and MA3; MA2 is above q 0.05
 
 
 def test_a_match_of_a_motif_that_is_not_significant_is_shown_but_names_nothing():
@@ -89,7 +105,39 @@ def test_a_match_of_a_motif_that_is_not_significant_is_shown_but_names_nothing()
         assert about["best_match"] == target
         assert about["match_significant"] is True
         assert about["match_of_significant_motif"] is False
-        assert (about["named"], about["n_significant_matches"]) == (False, 0)
+        assert (about["named"], about["n_naming_matches"]) == (False, 0)
+
+
+def test_a_flagged_motif_names_nothing_and_gives_way_to_one_that_does():
+    motifs = motif_rows([(1, 40, 1, -90.0, 90, True), (1, 40, 2, -5.0, 90, True)])
+    matches = match_rows([("1_n40_m1", "MA1", "A", 1e-9, 1e-7), ("1_n40_m2", "MA2", "B", 1e-4, 0.01)])
+    matches["query_flag"] = pd.array(["low_complexity", None], dtype="string")
+    tables = [selected([40]), manifest([40]), motifs, matches, calibration_rows([40]), cluster_rows(motifs)]
+    first = row(build_nodes(*tables), 40)
+    assert (first["best_match"], first["named"], first["n_naming_matches"]) == ("MA2", True, 1)
+    tables[3] = matches.iloc[:1]
+    only = row(build_nodes(*tables), 40)
+    assert (only["best_match"], only["named"], only["named_calibrated"]) == ("MA1", False, False)
+
+
+def test_a_named_node_that_does_not_stand_out_from_the_nulls_is_not_calibrated():
+    motifs, nodes = motif_rows(MOTIFS), [40, 7, 12]
+    tables = [selected(nodes), manifest(nodes), motifs, match_rows(MATCHES)]
+    table = build_nodes(*tables, calibration_rows(nodes, calibrated=False), cluster_rows(motifs))
+    assert row(table, 40)["named"] is True
+    assert row(table, 40)["named_calibrated"] is False
+    with pytest.raises(ContractError, match=r"1 selected nodes were not calibrated.*\[12\]"):
+        build_nodes(*tables, calibration_rows(nodes[:2]), cluster_rows(motifs))
+
+
+def test_without_nulls_nothing_is_said_to_be_calibrated():
+    nodes, motifs = [40], motif_rows(MOTIFS[:2])
+    bare = fill(pd.DataFrame({"node": nodes}), "calibration")
+    tables = [selected(nodes), manifest(nodes), motifs, match_rows(MATCHES[:1]), bare, cluster_rows(motifs)]
+    table = build_nodes(*tables)
+    assert table["named"].tolist() == [True]
+    assert table["named_calibrated"].isna().all()
+    assert count_nodes(table)["nodes_named_calibrated"] is None
 
 
 def test_ties_of_p_go_by_target_whatever_the_order_of_rows():
@@ -113,13 +161,14 @@ def test_an_empty_selection_gives_an_empty_valid_table():
     ("tables", "message"),
     [
         ((selected([1, 2]), manifest([1])), r"1 selected nodes have no row in the seqlet manifest.*\[2\]"),
-        ((selected([1]), manifest([1, 3, 4])), r"2 nodes of the seqlet manifest were not selected.*\[3, 4\]"),
+        ((selected([1, 2]), manifest([1, 2, 3, 4])), r"2 nodes of the seqlet manifest were not selected.*\[3, 4\]"),
         ((selected([1, 2]), manifest([2, 1])), r"2 nodes have another rank in the seqlet manifest"),
     ],
 )
 def test_nodes_that_are_lost_or_ranked_anew_between_stages_are_refused(tables, message):
+    none = motif_rows([])
     with pytest.raises(ContractError, match=message):
-        build_nodes(*tables, motif_rows([]), match_rows([]))
+        build_nodes(*tables, none, match_rows([]), calibration_rows([1, 2]), cluster_rows(none))
 
 
 def test_motifs_and_matches_without_a_partner_are_refused():
@@ -149,7 +198,8 @@ def test_the_program_writes_the_table_with_provenance_twice_the_same(tmp_path, m
     assert len(table) == 12
     made_by = json.loads((run / "nodes.tsv.json").read_text())
     assert [entry["name"] for entry in made_by["inputs"]] == [
-        "selected_nodes.tsv", "manifest.tsv", "motifs.tsv", "matches.tsv"
+        "selected_nodes.tsv", "manifest.tsv", "motifs.tsv", "matches.tsv", "calibration.tsv",
+        "motif_clusters.tsv",
     ]  # fmt: skip
     other = summarised(monkeypatch, tmp_path / "elsewhere", n_nodes=12)
     for name in ("nodes.tsv", "nodes.tsv.json"):
@@ -165,6 +215,9 @@ def test_a_summary_row_counts_the_nodes_and_carries_the_figures(tmp_path, monkey
     # ranks 5 and 10 have no motif, 3, 6, 9 and 12 no significant one, 7 and 11 no match
     assert (about["kept_nodes"], about["nodes_with_significant_motif"]) == (12, 6)
     assert (about["nodes_named"], about["distinct_targets"]) == (4, 4)
+    assert (about["nodes_motif_calibrated"], about["nodes_named_calibrated"]) == (12, 4)
+    assert (about["null_with_significant_motif"], about["null_named"]) == (0.6, 0.24)  # 5 and 2 of 100 sets
+    assert about["distinct_clusters"] == 1
     assert (about["motif_recall"], about["n_detectors"]) == (0.83, 40)
 
 

@@ -9,7 +9,9 @@ rule summarise_nodes:
         selected=rules.select_nodes.output.selected,
         manifest=rules.write_seqlets.output.manifest,
         motifs=rules.collect_motifs.output.table,
-        matches=rules.match_motifs.output.matches,
+        matches=rules.calibrate_nulls.output.matches,
+        calibration=rules.calibrate_nulls.output.calibration,
+        clusters=rules.cluster_motifs.output.table,
     output:
         nodes=f"{RUN}/nodes.tsv",
     log:
@@ -58,7 +60,7 @@ rule build_page:
     input:
         nodes=rules.summarise_nodes.output.nodes,
         motifs=rules.collect_motifs.output.meme,
-        matches=rules.match_motifs.output.matches,
+        matches=rules.calibrate_nulls.output.matches,
         evaluation=f"{RUN}/evaluation.json",
         checkpoint=f"{RUN}/checkpoint/config.json",
         training=f"{RUN}/training_curve.tsv",
@@ -90,6 +92,7 @@ rule build_page:
 rule summarise_runs:
     input:
         nodes=per_run("nodes.tsv"),
+        nulls=per_run("null_counts.tsv"),
         evaluations=per_run("evaluation.json"),
         recovery=per_run("recovery.json") if CONFIG["synthetic"] else [],
     output:

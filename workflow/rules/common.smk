@@ -33,6 +33,7 @@ LAYER_DIR = f"{RESULTS}/{LAYER.name}"
 RUN = f"{LAYER_DIR}/{{run}}"
 LOGS = f"{RESULTS}/logs/{LAYER.name}"
 BENCHMARKS = f"{RESULTS}/benchmarks/{LAYER.name}"
+KERNELS = f"{RESULTS}/kernels"
 TRUTH = [
     f"{SYNTHETIC}/truth/{name}"
     for name in (
@@ -122,6 +123,7 @@ def stage_settings(wildcards):
 FINAL = per_run(
     "evaluation.json",
     "motifs.meme",
+    "motif_clusters.meme",
     "jaccard.tsv",
     "overlaps.tsv",
     "figures/training_curve.svg",

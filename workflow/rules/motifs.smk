@@ -2,11 +2,31 @@
 #
 # Reads:  {run}/seqlets/, the motif database
 # Writes: {run}/motifs/chunk_{i}.{meme,tsv}, status_{i}.tsv, meme/{rank}_n{node}/meme.txt,
-#         motifs.tsv, motifs.meme, matches.tsv, tomtom/{rank}_n{node}/tomtom.tsv
+#         motifs.tsv, motifs.meme, motifs/matches.tsv (nulls.smk calibrates them),
+#         tomtom/{rank}_n{node}/tomtom.tsv, motif_clusters.{tsv,meme}; kernels/: compiled code
 # Chunks: nodes are dealt to a fixed number of jobs; a node's result does not depend on them.
 #
 # settings.json changes when the settings or the code do. A node's files are written by the chunk
 # that holds it, so this is what tells Snakemake that a node's file, asked for by name, is stale.
+
+
+rule compile_kernels:
+    output:
+        stamp=f"{KERNELS}/compiled.txt",
+    log:
+        f"{RESULTS}/logs/compile_kernels.log",
+    conda:
+        "../../envs/motifs.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=15,
+    params:
+        cache=KERNELS,
+        program=f"{SCRIPTS}/compile_kernels.py",
+        code=code("compile_kernels"),
+    shell:
+        "NUMBA_CACHE_DIR={params.cache:q} python {params.program:q} --output {output.stamp:q} > {log:q} 2>&1"
 
 
 rule note_motif_settings:
@@ -34,6 +54,7 @@ rule discover_motifs:
         manifest=rules.write_seqlets.output.manifest,
         background=rules.write_seqlets.output.background,
         settings=f"{RUN}/meme/settings.json",
+        kernels=rules.compile_kernels.output.stamp,
     output:
         meme=f"{RUN}/motifs/chunk_{{chunk}}.meme",
         motifs=f"{RUN}/motifs/chunk_{{chunk}}.tsv",
@@ -54,10 +75,11 @@ rule discover_motifs:
         nodes=subpath(input.settings, parent=True),
         options=MOTIF_OPTIONS,
         chunks=len(CHUNKS),
+        cache=KERNELS,
         program=f"{SCRIPTS}/discover_motifs.py",
         code=code("discover_motifs"),
     shell:
-        "python {params.program:q} --fasta {params.fasta:q} --manifest {input.manifest:q} "
+        "NUMBA_CACHE_DIR={params.cache:q} python {params.program:q} --fasta {params.fasta:q} --manifest {input.manifest:q} "
         "--background {input.background:q} --chunk {wildcards.chunk} --chunks {params.chunks} "
         "{params.options:q} --threads {threads} --meme-dir {params.nodes:q} "
         "--output {params.folder:q} > {log:q} 2>&1"
@@ -68,6 +90,7 @@ rule discover_node_motifs:
         manifest=rules.write_seqlets.output.manifest,
         background=rules.write_seqlets.output.background,
         settings=f"{RUN}/meme/settings.json",
+        kernels=rules.compile_kernels.output.stamp,
     output:
         meme=f"{RUN}/meme/{{rank}}_n{{node}}/meme.txt",
     log:
@@ -84,10 +107,11 @@ rule discover_node_motifs:
         fasta=f"{RUN}/seqlets/{{rank}}_n{{node}}.fa",
         nodes=subpath(input.settings, parent=True),
         options=MOTIF_OPTIONS,
+        cache=KERNELS,
         program=f"{SCRIPTS}/discover_motifs.py",
         code=code("discover_motifs"),
     shell:
-        "python {params.program:q} --fasta {params.fasta:q} --background {input.background:q} "
+        "NUMBA_CACHE_DIR={params.cache:q} python {params.program:q} --fasta {params.fasta:q} --background {input.background:q} "
         "{params.options:q} --threads {threads} --meme-dir {params.nodes:q} > {log:q} 2>&1"
 
 
@@ -127,8 +151,9 @@ rule match_motifs:
         manifest=rules.write_seqlets.output.manifest,
         database=CONFIG["matching"]["database"],
         settings=f"{RUN}/tomtom/settings.json",
+        kernels=rules.compile_kernels.output.stamp,
     output:
-        matches=f"{RUN}/matches.tsv",
+        matches=f"{RUN}/motifs/matches.tsv",
     log:
         f"{LOGS}/{{run}}/match_motifs.log",
     benchmark:
@@ -142,10 +167,11 @@ rule match_motifs:
     params:
         nodes=subpath(input.settings, parent=True),
         options=MATCH_OPTIONS,
+        cache=KERNELS,
         program=f"{SCRIPTS}/match_motifs.py",
         code=code("match_motifs"),
     shell:
-        "python {params.program:q} --motifs {input.motifs:q} --database {input.database:q} "
+        "NUMBA_CACHE_DIR={params.cache:q} python {params.program:q} --motifs {input.motifs:q} --database {input.database:q} "
         "{params.options:q} --manifest {input.manifest:q} --threads {threads} --tomtom-dir {params.nodes:q} "
         "--output {output.matches:q} > {log:q} 2>&1"
 
@@ -155,6 +181,7 @@ rule match_node_motifs:
         motifs=rules.discover_node_motifs.output.meme,
         database=CONFIG["matching"]["database"],
         settings=f"{RUN}/tomtom/settings.json",
+        kernels=rules.compile_kernels.output.stamp,
     output:
         tomtom=f"{RUN}/tomtom/{{rank}}_n{{node}}/tomtom.tsv",
     log:
@@ -170,8 +197,38 @@ rule match_node_motifs:
     params:
         nodes=subpath(input.settings, parent=True),
         options=MATCH_OPTIONS,
+        cache=KERNELS,
         program=f"{SCRIPTS}/match_motifs.py",
         code=code("match_motifs"),
     shell:
-        "python {params.program:q} --motifs {input.motifs:q} --database {input.database:q} "
+        "NUMBA_CACHE_DIR={params.cache:q} python {params.program:q} --motifs {input.motifs:q} --database {input.database:q} "
         "{params.options:q} --threads {threads} --tomtom-dir {params.nodes:q} > {log:q} 2>&1"
+
+
+rule cluster_motifs:
+    input:
+        motifs=rules.collect_motifs.output.meme,
+        table=rules.collect_motifs.output.table,
+        kernels=rules.compile_kernels.output.stamp,
+    output:
+        table=f"{RUN}/motif_clusters.tsv",
+        meme=f"{RUN}/motif_clusters.meme",
+    log:
+        f"{LOGS}/{{run}}/cluster_motifs.log",
+    benchmark:
+        f"{BENCHMARKS}/{{run}}/cluster_motifs.tsv"
+    conda:
+        "../../envs/motifs.yaml"
+    threads: 2
+    resources:
+        mem_mb=8000,
+        runtime=60,
+    params:
+        options=section("clusters"),
+        cache=KERNELS,
+        program=f"{SCRIPTS}/cluster_motifs.py",
+        code=code("cluster_motifs"),
+    shell:
+        "NUMBA_CACHE_DIR={params.cache:q} python {params.program:q} --motifs {input.motifs:q} "
+        "--table {input.table:q} {params.options:q} --threads {threads} --output-table {output.table:q} "
+        "--output-meme {output.meme:q} > {log:q} 2>&1"

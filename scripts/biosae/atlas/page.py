@@ -75,9 +75,12 @@ COLUMNS = (
     Column("consensus", "Consensus", "text"),
     Column("motif_log10_e", "E", "log10"),
     Column("motif_q_value", "q", "number"),
+    Column("motif_q_null", "q, nulls", "number"),
     Column("motif_sites", "Sites", "number"),
+    Column("motif_cluster", "Like", "number"),
     Column("best_match", "Best match", "text"),
     Column("match_q_value", "Match q", "number"),
+    Column("match_q_null", "Match q, nulls", "number"),
     Column("n_seqlets", "Seqlets", "number"),
     Column("mean_act", "Mean act.", "number"),
     Column("max_act", "Max act.", "number"),
@@ -180,6 +183,7 @@ def _figures(data: RunData) -> list[tuple[str, str, str]]:
             "kept nodes with a significant motif",
         ),
         ("Named", format_number(counts["nodes_named"]), f"of these matched, to {targets} different targets"),
+        ("Calibrated", format_number(counts["nodes_named_calibrated"]), "of these stand out from the nulls"),
     ]
 
 

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from biosae.cli import progress
@@ -28,6 +28,7 @@ from biosae.motifs.node import discover_node
 from biosae.motifs.settings import DiscoveredMotif, DiscoverySettings, NodeMotifs
 
 __all__ = [
+    "ControlPool",
     "DiscoveredMotif",
     "DiscoverySettings",
     "NodeMotifs",
@@ -45,7 +46,7 @@ def node_seed(seed: int, name: str) -> int:
 
 def discover(
     sequences: Sequence[str],
-    controls: Sequence[str] | None,
+    controls: Sequence[str] | ControlPool | None,
     settings: DiscoverySettings,
     seed: int,
     groups: Sequence[str] | None = None,
@@ -54,31 +55,31 @@ def discover(
 
     Args:
         sequences: seqlets. ACGT in either case; any other letter is N, never part of a site.
-        controls: background sequences to draw controls from; None or empty for shuffles.
+        controls: background sequences to draw controls from, or their pool; None or empty for shuffles.
         settings: see DiscoverySettings.
         seed: decides the held-out part and the controls.
         groups: locus of each sequence (``loci_of``), or None.
     """
     _check_groups("", sequences, groups)
-    pool = ControlPool(controls) if controls else None
+    pool = controls if isinstance(controls, ControlPool) else _pool(controls)
     return discover_node("", sequences, groups, pool, settings, seed)
 
 
 def discover_many(
-    nodes: Sequence[tuple[str, Sequence[str]]],
-    background: Sequence[str],
+    nodes: Iterable[tuple[str, Sequence[str]]],
+    background: Sequence[str] | ControlPool,
     settings: DiscoverySettings,
     seed: int,
     threads: int = 1,
     groups: dict[str, Sequence[str]] | None = None,
     show_progress: bool = False,
 ) -> dict[str, NodeMotifs]:
-    """Motifs of many nodes.
+    """Motifs of many nodes; a run too large for memory comes in shards that share one ControlPool.
 
     Args:
-        nodes: (name, sequences) per node; names are unique.
-        background: sequences from which each node's controls are drawn (same length, GC and repeat share);
-            empty: dinucleotide-preserving shuffles of the seqlets.
+        nodes: (name, sequences) per node; names are unique. All are held in memory.
+        background: sequences from which each node's controls are drawn (same length, GC and repeat share),
+            or the pool made of them; empty: dinucleotide-preserving shuffles of the seqlets.
         settings: the same for all nodes.
         seed: with a node's name it decides every random choice of the node.
         threads: nodes worked on at a time; never changes a result.
@@ -92,9 +93,9 @@ def discover_many(
     Raises:
         InputError: a name comes twice, or groups do not fit their sequences.
     """
-    groups = groups or {}
+    nodes, groups = list(nodes), groups or {}
     _check_nodes(nodes, groups)
-    pool = ControlPool(background) if background else None
+    pool = background if isinstance(background, ControlPool) else _pool(background)
 
     def work(node: tuple[str, Sequence[str]]) -> NodeMotifs:
         name, sequences = node
@@ -104,6 +105,10 @@ def discover_many(
     if show_progress:
         found = progress(found, what="discovering motifs", total=len(nodes), unit="node")
     return {name: motifs for (name, _), motifs in zip(nodes, found, strict=True)}
+
+
+def _pool(background: Sequence[str] | None) -> ControlPool | None:
+    return ControlPool(background) if background else None
 
 
 def _run(work, nodes, threads: int) -> Iterator[NodeMotifs]:

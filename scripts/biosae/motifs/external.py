@@ -30,6 +30,7 @@ log = logging.getLogger(__name__)
 
 VERSIONS = ((5, 4), (5, 5))  # of the MEME Suite; their text formats are the ones we have tested
 FEWEST_SEQUENCES = 2  # meme refuses fewer
+WIDEST_TESTED_BP = 60  # the held-out test reads no wider motif (packing.PAD)
 STREME_WIDTHS = (3, 30)  # bp; what streme --minw and --maxw accept
 _TEXT = {"meme": "meme.txt", "streme": "streme.txt"}
 _TOMTOM_COLUMNS = [
@@ -62,7 +63,7 @@ def find_tool(name: str) -> Tool:
         raise InputError(
             f"The MEME Suite's program '{name}' is not on the PATH",
             mend="run the workflow with --sdm conda (envs/motifs.yaml holds the MEME Suite), or install it, "
-            "or take the engine that needs nothing (motifs.engine: batched, matching.engine: memelite)",
+            "or take the engines that need nothing (motifs.engine: batched, matching.engine: batched)",
         )
     flag = "--version" if name == "streme" else "-version"
     answer = subprocess.run([path, flag], capture_output=True, text=True, check=False)
@@ -129,11 +130,17 @@ class ExternalSettings:
 
 
 def discover_external(
-    fasta: Path, longest_bp: int, folder: Path, tool: Tool, settings: ExternalSettings
+    fasta: Path,
+    longest_bp: int,
+    folder: Path,
+    tool: Tool,
+    settings: ExternalSettings,
+    keep_input: bool = False,
 ) -> list[Motif]:
     """Run ``meme`` or ``streme`` on one FASTA and keep its whole output, with ``meme.txt``, in ``folder``.
 
     A folder with the complete output of the same sequences, arguments and version is read, not made again.
+    ``keep_input`` keeps the FASTA there too: with it the command line of the log can be repeated.
 
     Raises:
         ToolError: the program left no complete, readable text.
@@ -158,7 +165,10 @@ def discover_external(
         _run(
             [tool.path, *files, *made_by["arguments"], out, "output"], scratch, f"output/{text}", _is_complete
         )
-        for path in sorted((scratch / "output").iterdir()):
+        for path in [
+            *sorted((scratch / "output").iterdir()),
+            *([scratch / fasta.name] if keep_input else []),
+        ]:
             shutil.move(path, kept / path.name)
         motifs = read_meme(kept / text)
         if tool.name == "streme":
@@ -192,7 +202,7 @@ def _run(command: list[str], scratch: Path, text: str, is_complete: Callable[[Pa
         raise ToolError(
             f"{name} left no complete {Path(text).name}",
             got=f"exit code {done.returncode}, last words: {said}",
-            where=shlex.join(command),
+            where=shlex.join([name, *command[1:]]),  # goes into a table, which holds no path of a machine
         )
     if done.returncode != 0:
         log.warning(
@@ -212,7 +222,11 @@ def tomtom_pairs(motifs: Sequence[Motif], database: Sequence[Motif], settings: M
         for letter, group in (("q", motifs), ("t", database)):
             numbered = [Motif(f"{letter}{i}", m.id, m.matrix, m.n_sites) for i, m in enumerate(group)]
             write_meme(scratch / f"{letter}.meme", numbered)
-        options = {"-dist": "pearson", "-thresh": settings.report_q, "-min-overlap": settings.min_overlap}
+        options = {
+            "-dist": settings.distance,
+            "-thresh": settings.report_q,
+            "-min-overlap": settings.min_overlap,
+        }
         words = [str(word) for pair in options.items() for word in pair]
         command = [tool.path, "-no-ssc", "-oc", "output", *words, "q.meme", "t.meme"]
         _run(command, scratch, "output/tomtom.tsv", _is_complete_tomtom)
@@ -220,8 +234,8 @@ def tomtom_pairs(motifs: Sequence[Motif], database: Sequence[Motif], settings: M
     rows["query"] = rows.pop("Query_ID").str[1:].astype("int64")
     rows["target"] = rows.pop("Target_ID").str[1:].astype("int64")
     rows = rows.sort_values(["query", "p_value", "target"], kind="stable", ignore_index=True)
-    log10_p = log10_of(rows["p_value"].to_numpy())
-    rows["log10_q_run"] = benjamini_hochberg(log10_p, len(motifs) * len(database))
+    rows["log10_p"] = log10_of(rows["p_value"].to_numpy())
+    rows["log10_q_run"] = benjamini_hochberg(rows["log10_p"].to_numpy(), len(motifs) * len(database))
     return Pairs(rows)
 
 

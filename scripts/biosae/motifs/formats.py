@@ -36,6 +36,10 @@ DEFAULT_SITES = 20.0  # what the format document prescribes where a matrix state
 ROW_TOLERANCE = 0.01  # four probabilities of two decimals can miss 1 by this much
 _IUPAC = dict(zip(range(1, 16), "ACMGRSVTWYHKDBN", strict=True))  # bits: A 1, C 2, G 4, T 8
 _ROW_START = re.compile(r"\s*[-+]?(\.?[0-9]|nan|inf)", re.IGNORECASE)
+_RNA = (
+    "an RNA matrix reads as DNA with U as T: write 'ALPHABET= ACGT' in that line of a copy (matching looks at "
+    "both strands, RNA has one)"
+)
 _FULL_TAIL = re.compile(r"\s+width\s*=.*$")  # what meme.txt says after the name on a MOTIF line
 
 
@@ -157,6 +161,7 @@ def _check_header(lines: list[str], path: str | Path) -> None:
                     got=line.strip(),
                     expected="ALPHABET= ACGT",
                     where=f"{path}:{number}",
+                    mend=_RNA if re.search("ACGU|RNA", line.upper()) else "give a file of DNA motifs",
                 )
             return
 

@@ -1,74 +1,29 @@
-"""Motif discovery over a folder of nodes, a chunk of it, or one FASTA; a node's result never differs."""
+"""Motif discovery over a folder of nodes, a chunk of it, or one FASTA; a node's result never differs.
+
+Memory: the background once (20,000 x 42 bp: some MB), the seqlets of SHARD_NODES nodes (or, for meme and
+streme, of one node a thread) and the rows of all nodes (some kB each).
+"""
 
 from __future__ import annotations
 
-import argparse
-import logging
-import shlex
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict
 from pathlib import Path
 
 from biosae.artefacts import provenance, read_table, write_table
 from biosae.cli import progress
 from biosae.errors import BiosaeError, ConfigError, InputError
-from biosae.motifs.external import FEWEST_SEQUENCES, ExternalSettings, ToolError, discover_external, find_tool
-from biosae.motifs.fasta import node_name, parse_file_name, read_fasta
+from biosae.motifs.collection import with_q_values
+from biosae.motifs.external import find_tool
+from biosae.motifs.external_node import external_node
+from biosae.motifs.fasta import parse_file_name, read_fasta
 from biosae.motifs.formats import write_meme
-from biosae.motifs.tables import (
-    NodeResult,
-    add_batched,
-    add_external,
-    chunk_table,
-    status_table,
-    with_q_values,
-)
-
-log = logging.getLogger(__name__)
+from biosae.motifs.options import Discovery
+from biosae.motifs.tables import STATUS, NodeInput, NodeResult, add_batched, chunk_table, status_table
 
 BACKGROUND = "background.fa"  # stands beside the FASTA files of the nodes
-_STATUS = {"ok": "ok", "no motif": "no_motif", "too few sequences": "too_few", "too short": "too_short"}
-
-
-@dataclass(frozen=True)
-class NodeInput:
-    """The FASTA of one node: {rank}_n{node}.fa."""
-
-    rank: int
-    node: int
-    path: Path
-
-    @property
-    def name(self) -> str:
-        """``{rank}_n{node}``."""
-        return node_name(self.rank, self.node)
-
-
-@dataclass(frozen=True)
-class Discovery:
-    """What is asked of discovery, for any engine; see DiscoverySettings and ExternalSettings."""
-
-    engine: str
-    motifs_per_node: int
-    strand: str
-    min_width: int
-    max_width: int | None
-    background_order: int
-    seed: int
-    extra: tuple[str, ...] = ()
-
-    @classmethod
-    def of(cls, options: argparse.Namespace) -> Discovery:
-        """From parsed options of the same names; ``extra`` is the engine's own ``{engine}_arguments``."""
-        names = [field.name for field in fields(cls) if field.name != "extra"]
-        extra = shlex.split(getattr(options, f"{options.engine}_arguments", ""))
-        return cls(**{name: getattr(options, name) for name in names}, extra=tuple(extra))
-
-    @property
-    def strands(self) -> str:
-        """As a MEME file states it."""
-        return "+ -" if self.strand == "both" else "+"
+SHARD_NODES = 100  # nodes whose sequences are in memory at a time: 1,000 seqlets each are some 30 MB
 
 
 def nodes_of_folder(folder: Path) -> list[NodeInput]:
@@ -121,71 +76,58 @@ def discover_nodes(
     """Discover motifs in each node, write {meme_dir}/{rank}_n{node}/meme.txt; failures are in the results."""
     if wanted.engine == "batched":
         return _batched(nodes, wanted, background, meme_dir, threads)
-    return _external(nodes, wanted, meme_dir, threads)
+    return _external(nodes, wanted, background, meme_dir, threads)
+
+
+def _pool(background: Path | None):
+    """The ControlPool of a job, None without background sequences."""
+    from biosae.motifs.batched import ControlPool
+
+    sequences = [sequence for _, sequence in read_fasta(background)] if background else []
+    return ControlPool(sequences) if sequences else None
 
 
 def _batched(
     nodes: Sequence[NodeInput], wanted: Discovery, background: Path | None, meme_dir: Path, threads: int
 ) -> list[NodeResult]:
-    from biosae.motifs.batched import DiscoverySettings, discover_many, loci_of  # compiles: only when used
+    pool, results = _pool(background), []
+    with progress(what="discovering motifs", total=len(nodes), unit="node") as bar:
+        for first in range(0, len(nodes), SHARD_NODES):
+            shard = nodes[first : first + SHARD_NODES]
+            results += _shard(shard, wanted, pool, meme_dir, threads)
+            bar.update(len(shard))
+    return results
 
-    settings = DiscoverySettings(
-        motifs_per_node=wanted.motifs_per_node,
-        strand=wanted.strand,
-        min_width=wanted.min_width,
-        max_width=wanted.max_width,
-        background_order=wanted.background_order,
-    )
-    controls = [sequence for _, sequence in read_fasta(background)] if background else []
-    records = {node.name: read_fasta(node.path) for node in nodes}
-    # the engine knows a node by its hidden unit: its random choices must not change with its rank
+
+def _shard(nodes: Sequence[NodeInput], wanted: Discovery, pool, meme_dir: Path, threads: int):
+    """Results of some nodes by engine batched; their sequences are gone when this returns."""
+    from biosae.motifs.batched import discover_many, loci_of  # compiles: only when used
+
+    records = {node.key: read_fasta(node.path) for node in nodes}
     found = discover_many(
-        [(f"n{node.node}", [sequence for _, sequence in records[node.name]]) for node in nodes],
-        controls,
-        settings,
+        [(key, [sequence for _, sequence in group]) for key, group in records.items()],
+        pool or [],
+        wanted.settings(),
         wanted.seed,
         threads=threads,
-        groups={f"n{node.node}": loci_of([header for header, _ in records[node.name]]) for node in nodes},
-        show_progress=True,
+        groups={key: loci_of([header for header, _ in group]) for key, group in records.items()},
     )
     results = []
     for node in nodes:
-        motifs = found[f"n{node.node}"]
-        result = NodeResult(node.rank, node.node, _STATUS[motifs.status], len(records[node.name]))
-        results.append(add_batched(result, motifs))
+        motifs = found[node.key]
+        result = NodeResult(node.rank, node.node, STATUS[motifs.status], len(records[node.key]))
+        results.append(add_batched(result, motifs, wanted.min_information_bits))
         write_meme(meme_dir / node.name / "meme.txt", result.motifs, strands=wanted.strands)
     return results
 
 
 def _external(
-    nodes: Sequence[NodeInput], wanted: Discovery, meme_dir: Path, threads: int
+    nodes: Sequence[NodeInput], wanted: Discovery, background: Path | None, meme_dir: Path, threads: int
 ) -> list[NodeResult]:
-    settings = ExternalSettings(
-        wanted.engine,
-        wanted.motifs_per_node,
-        wanted.strand,
-        wanted.min_width,
-        wanted.max_width,
-        wanted.background_order,
-        wanted.seed,
-        wanted.extra,
-    )
-    tool = find_tool(wanted.engine)
+    tool, pool = find_tool(wanted.engine), _pool(background) if wanted.held_out_share else None
 
     def work(node: NodeInput) -> NodeResult:
-        lengths = [len(sequence) for _, sequence in read_fasta(node.path)]
-        result = NodeResult(node.rank, node.node, "ok", len(lengths))
-        if len(lengths) < FEWEST_SEQUENCES or max(lengths) < wanted.min_width:
-            result.status = "too_few" if len(lengths) < FEWEST_SEQUENCES else "too_short"
-            write_meme(meme_dir / node.name / "meme.txt", [], strands=wanted.strands)
-            return result
-        try:
-            motifs = discover_external(node.path, max(lengths), meme_dir / node.name, tool, settings)
-        except (ToolError, InputError) as error:  # the other nodes go on; the chunk fails when all are done
-            log.error("node %s: %s", node.name, error)
-            result.status, result.message = "failed", " ".join(str(error).split())
-            return result
-        return add_external(result, motifs, wanted.engine)
+        return external_node(node, wanted, pool, meme_dir / node.name, tool)
 
     with ThreadPoolExecutor(max(1, threads)) as workers:
         return list(progress(workers.map(work, nodes), what=wanted.engine, total=len(nodes), unit="node"))

@@ -1,22 +1,16 @@
 """Motifs against a database: TomTom's comparison, p, E and q for every query x target pair.
 
-Method: Gupta et al., Genome Biology 8:R24 (2007): complete scores, Pearson's correlation of columns, both
-strands of the targets. memelite computes it for Euclidean distance only, under which nearly flat motifs
-match everything, so its distance is turned into the correlation. A column (probabilities less 1/4, scaled
-to length 1) lies in the plane of columns that sum to 0 and has three coordinates there. A query gets a
-fourth coordinate d, a target 0. With r the correlation, distance(query, target) = sqrt(2 + d^2 - 2 r); for
-large d, times sqrt(2 + d^2), this is a constant minus r to within 1/d^2. Against MEME Suite 5.5.8
-(-dist pearson, 100 queries x 1,019 targets) log10 p then differs by at most 0.06 for p < 0.01
-(tests/unit/test_matching.py).
+Engine ``batched`` is ``comparison`` (Gupta et al., Genome Biology 8:R24, 2007), engine ``tomtom`` the MEME
+Suite's program. Both give the p of the better strand corrected for two, E = p x targets, and q as TomTom
+counts it: Benjamini-Hochberg over both strands of all targets of one query. ``q_value_run`` is
+Benjamini-Hochberg over all pairs of a run.
 
-Cost: width_query additions for each target column, about 2 ms a query against 1,000 targets; the first
-call on a machine compiles memelite, about a minute.
+Memory: 8 bytes a pair of the run (for ``q_value_run``), the rest per block of queries.
 """
 
 from __future__ import annotations
 
 import logging
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -25,37 +19,37 @@ import pandas as pd
 
 from biosae.artefacts import conform
 from biosae.errors import ConfigError, InputError
+from biosae.motifs.comparison import DISTANCES, Comparison, compare, prepare_targets
 from biosae.motifs.formats import Motif, parse_motif_id
 from biosae.motifs.numbers import power_of_ten
-from biosae.motifs.significance import benjamini_hochberg, log10_of, q_values
+from biosae.motifs.quality import MIN_INFORMATION_BITS, flag
+from biosae.motifs.significance import benjamini_hochberg
 
 log = logging.getLogger(__name__)
 
-FEWEST_TARGETS = 25  # below, the null made of the targets' own columns is too coarse (memelite's limit)
-PSEUDOCOUNT = 0.1  # sites, MEME Suite's default in TomTom (-motif-pseudo)
-_FOURTH = 1000.0  # d of the module docstring; memelite takes distances up to 1e7, these are about d^2
-_MEDIAN_BINS = (
-    100_000  # memelite's median is that of a binned score; its default of 1,000 moves p by up to 2 decades
-)
-_QUERIES_AT_A_TIME = 256  # bounds memory: 80 bytes a query and target
-_BASIS = (
-    np.array([[1, 1, -1, -1], [1, -1, 1, -1], [1, -1, -1, 1]]) / 2
-)  # of the plane of columns that sum to 0
+ENGINES = ("batched", "tomtom")
+FEWEST_TARGETS = 25  # fewer columns make too coarse a null: the MEME Suite's tomtom warns below 25, too
+_QUERIES_AT_A_TIME = 256  # bounds memory: about 100 bytes a query and target
 
 
 @dataclass(frozen=True)
 class MatchSettings:
-    """What is reported.
+    """What is compared and reported.
 
     Args:
         significance: a match is significant where its per-query q is below this.
         report_q: rows are written up to this per-query q.
         min_overlap: fewest aligned columns (bp), or the width of the narrower motif where that is less.
+        distance: ``pearson``, or ``ed`` (Euclidean distance, tomtom's default, under which nearly flat motifs
+            resemble each other).
+        min_information_bits: a query of less is flagged (``quality.flag``).
     """
 
     significance: float = 0.05
     report_q: float = 0.5
     min_overlap: int = 5
+    distance: str = "pearson"
+    min_information_bits: float = MIN_INFORMATION_BITS
 
     def __post_init__(self) -> None:
         if not (0 < self.significance <= 1 and 0 < self.report_q <= 1 and self.min_overlap >= 1):
@@ -64,14 +58,18 @@ class MatchSettings:
                 got=self,
                 expected="0 < significance <= 1, 0 < report_q <= 1, min_overlap >= 1",
             )
+        if self.distance not in DISTANCES:
+            raise ConfigError(
+                "No such distance of motif columns", got=self.distance, expected=" or ".join(DISTANCES)
+            )
 
 
 @dataclass(frozen=True)
 class Pairs:
-    """Reported pairs of an engine, and how many were tested.
+    """Reported pairs of an engine, and counts to report.
 
-    ``rows`` has columns query, target (indices into the lists compared), p_value, e_value, q_value, offset,
-    overlap, orientation, log10_q_run; in the order of queries, then of p.
+    ``rows`` has columns query, target (indices into the lists compared), p_value, log10_p, e_value, q_value,
+    offset, overlap, orientation, log10_q_run; in the order of queries, then of p.
     """
 
     rows: pd.DataFrame
@@ -81,7 +79,7 @@ class Pairs:
 def match(
     motifs: Sequence[Motif],
     database: Sequence[Motif],
-    engine: str = "memelite",
+    engine: str = "batched",
     settings: MatchSettings | None = None,
     threads: int = 1,
     database_name: str = "database",
@@ -91,13 +89,13 @@ def match(
     Args:
         motifs: queries; ids ``{rank}_n{node}_m{motif}`` fill rank, node and motif, others leave them missing.
         database: targets, at least one; ids may repeat.
-        engine: ``memelite``, or ``tomtom`` for the MEME Suite's program on the PATH.
-        threads: threads of memelite; never changes a result.
+        engine: ``batched``, or ``tomtom`` for the MEME Suite's program on the PATH.
+        threads: threads of ``batched``; never changes a result.
         database_name: written into column ``database``.
 
     Returns:
         Table of schema ``matches`` in the order of the queries, then of p; ``.attrs["counts"]`` holds
-        queries, targets, pairs_tested, pairs_reported and dropped_min_overlap.
+        queries, targets, pairs_tested and pairs_reported.
 
     Raises:
         InputError: the database holds no motif, or the engine's program is missing.
@@ -107,6 +105,12 @@ def match(
         raise InputError(
             "The motif database holds no motif", where=database_name, mend="give another database"
         )
+    if len(database) < FEWEST_TARGETS:
+        log.warning(
+            "The database has %d motifs; below %d the p-values of TomTom are unreliable: its null is made of "
+            "the targets' own columns",
+            *(len(database), FEWEST_TARGETS),
+        )
     pairs = _pairs(motifs, database, engine, settings, threads)
     table = _table(pairs.rows, motifs, database, settings, database_name)
     table.attrs["counts"] = {
@@ -114,7 +118,6 @@ def match(
         "targets": len(database),
         "pairs_tested": len(motifs) * len(database),
         "pairs_reported": len(table),
-        "dropped_min_overlap": 0,
         **pairs.counts,
     }
     return table
@@ -123,125 +126,61 @@ def match(
 def _pairs(
     motifs: Sequence[Motif], database: Sequence[Motif], engine: str, settings: MatchSettings, threads: int
 ) -> Pairs:
-    if engine not in ("memelite", "tomtom"):
-        raise ConfigError("No such matching engine", got=engine, expected="memelite or tomtom")
+    if engine not in ENGINES:
+        raise ConfigError("No such matching engine", got=engine, expected=" or ".join(ENGINES))
     if not motifs:
         return Pairs(_no_rows())
     if engine == "tomtom":
         from biosae.motifs.external import tomtom_pairs
 
         return tomtom_pairs(motifs, database, settings)
-    return memelite_pairs(motifs, database, settings, threads)
+    return batched_pairs(motifs, database, settings, threads)
 
 
-def with_pseudocount(motif: Motif) -> np.ndarray:
-    """(width, 4) probabilities with MEME Suite's pseudocount of 0.1 site, spread evenly over the letters."""
-    sums = motif.matrix.sum(axis=1, keepdims=True)
-    return (motif.matrix / sums * motif.n_sites + PSEUDOCOUNT / 4) / (motif.n_sites + PSEUDOCOUNT)
-
-
-def correlation_coordinates(motif: Motif, fourth: float) -> np.ndarray:
-    """(4, width) coordinates in which memelite's distance becomes the correlation.
-
-    A flat column correlates with nothing: its first three coordinates are 0.
-    """
-    centred = with_pseudocount(motif) - 0.25
-    length = np.sqrt((centred**2).sum(axis=1, keepdims=True))
-    unit = np.divide(centred, length, out=np.zeros_like(centred), where=length > 1e-9)
-    coordinates = np.column_stack([unit @ _BASIS.T, np.full(motif.width, fourth)])
-    return np.ascontiguousarray(coordinates.T * np.sqrt(2 + _FOURTH**2))
-
-
-def memelite_pairs(
+def batched_pairs(
     motifs: Sequence[Motif], database: Sequence[Motif], settings: MatchSettings, threads: int
 ) -> Pairs:
-    """Compare with memelite. p is that of the better strand, corrected for two; E = p x targets; q as TomTom.
-
-    TomTom's q is Benjamini-Hochberg over the p-values of both strands of all targets of one query, times a
-    bootstrapped share of nulls (pi0). Here pi0 = 1, which can only raise q.
-    """
-    if len(database) < FEWEST_TARGETS:
-        log.warning(
-            "The database has %d motifs; below %d the p-values of TomTom depend on the choice of targets",
-            len(database),
-            FEWEST_TARGETS,
-        )
-    n_targets = len(database)
-    targets = [correlation_coordinates(motif, 0.0) for motif in database]
-    targets += [correlation_coordinates(motif.reverse_complement(), 0.0) for motif in database]
-    tables, log10_p = [], np.empty((len(motifs), n_targets))
-    dropped = 0
+    """Compare with ``comparison``. TomTom multiplies q by a bootstrapped share of nulls; here that is 1."""
+    targets = prepare_targets(database, settings.distance)
+    tables, log10_p = [], np.empty((len(motifs), len(database)))
     for first in range(0, len(motifs), _QUERIES_AT_A_TIME):
-        queries = motifs[first : first + _QUERIES_AT_A_TIME]
-        strands = _compare(queries, targets, threads)
-        table, log10_p[first : first + len(queries)] = _reported(strands, n_targets, settings)
-        wide_enough = _wide_enough(table, queries, database, settings.min_overlap)
-        dropped += int((~wide_enough).sum())
-        tables.append(table[wide_enough].assign(query=lambda t, first=first: t["query"] + first))
+        block = slice(first, first + _QUERIES_AT_A_TIME)
+        compared = compare(motifs[block], targets, settings.distance, threads, settings.min_overlap)
+        log10_p[block] = compared.log10_p
+        tables.append(_reported(compared, settings.report_q, first))
     rows = pd.concat(tables, ignore_index=True)
     # a family of all pairs: the rank of a pair counts those that are not reported, too
     log10_q = benjamini_hochberg(log10_p.ravel()).reshape(log10_p.shape)
     rows["log10_q_run"] = log10_q[rows["query"], rows["target"]]
-    return Pairs(rows, {"dropped_min_overlap": dropped})
+    return Pairs(rows)
 
 
-def _compare(queries: Sequence[Motif], targets: list[np.ndarray], threads: int) -> np.ndarray:
-    """(3, queries, targets): p of one strand, offset, overlap."""
-    import numba  # here, since a run without motifs needs neither
-    from memelite import tomtom
-
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="tomtom was given")  # said by us, by the number of motifs
-        result = tomtom(
-            [correlation_coordinates(motif, _FOURTH) for motif in queries],
-            targets,
-            n_target_bins=None,
-            n_median_bins=_MEDIAN_BINS,
-            reverse_complement=False,
-            n_jobs=max(1, min(threads, numba.config.NUMBA_NUM_THREADS)),
-        )
-    return result[[0, 2, 3]]
-
-
-def _reported(
-    strands: np.ndarray, n_targets: int, settings: MatchSettings
-) -> tuple[pd.DataFrame, np.ndarray]:
-    """Rows up to report_q, and log10 p of all pairs (queries, targets)."""
-    one_strand = np.clip(strands[0], 0.0, 1.0)
-    both = one_strand * (2 - one_strand)  # 1 - (1 - p)^2
-    reverse = both[:, n_targets:] < both[:, :n_targets]
-    pick = np.arange(n_targets) + reverse * n_targets  # column of the better strand
-    log10_p = log10_of(both)
-    q = np.vstack([q_values(row) for row in log10_p])
-    best = np.take_along_axis(q, pick, axis=1)
-    query, target = np.nonzero(best <= settings.report_q)
-    column = pick[query, target]
+def _reported(compared: Comparison, report_q: float, first: int) -> pd.DataFrame:
+    """Rows of a block of queries up to ``report_q``; ``first`` is the index of its first query."""
+    n_targets = compared.log10_p.shape[1]
+    both = np.hstack([compared.log10_p, compared.log10_p_other])
+    log10_q = np.vstack([benjamini_hochberg(row) for row in both])[:, :n_targets]
+    query, target = np.nonzero(log10_q <= np.log10(report_q))
+    log10_p = compared.log10_p[query, target]
+    p_value = np.array([power_of_ten(value) for value in log10_p])
     table = pd.DataFrame(
         {
-            "query": query,
+            "query": query + first,
             "target": target,
-            "p_value": both[query, column],
-            "e_value": both[query, column] * n_targets,
-            "q_value": q[query, column],
-            "offset": strands[1, query, column].astype(np.int64),
-            "overlap": strands[2, query, column].astype(np.int64),
-            "orientation": np.where(reverse[query, target], "-", "+"),
+            "p_value": p_value,
+            "log10_p": log10_p,
+            "e_value": p_value * n_targets,
+            "q_value": np.array([power_of_ten(value) for value in log10_q[query, target]]),
+            "offset": compared.offset[query, target].astype(np.int64),
+            "overlap": compared.overlap[query, target].astype(np.int64),
+            "orientation": np.where(compared.reverse[query, target], "-", "+"),
         }
     )
-    table = table.sort_values(["query", "p_value", "target"], kind="stable")
-    return table, np.take_along_axis(log10_p, pick, axis=1)
-
-
-def _wide_enough(
-    table: pd.DataFrame, queries: Sequence[Motif], database: Sequence[Motif], min_overlap: int
-) -> np.ndarray:
-    query_bp = np.array([motif.width for motif in queries])[table["query"].to_numpy(int)]
-    target_bp = np.array([motif.width for motif in database])[table["target"].to_numpy(int)]
-    return table["overlap"].to_numpy() >= np.minimum(min_overlap, np.minimum(query_bp, target_bp))
+    return table.sort_values(["query", "log10_p", "target"], kind="stable")
 
 
 def _no_rows() -> pd.DataFrame:
-    numbers = ("p_value", "e_value", "q_value", "log10_q_run")
+    numbers = ("p_value", "log10_p", "e_value", "q_value", "log10_q_run")
     whole = ("query", "target", "offset", "overlap")
     kinds = dict.fromkeys(whole, "int64") | dict.fromkeys(numbers, "float64") | {"orientation": "object"}
     return pd.DataFrame({name: pd.Series(dtype=kind) for name, kind in kinds.items()})
@@ -262,6 +201,7 @@ def _table(
         for motif, sign in zip(forward, rows["orientation"], strict=True)
     ]
     node_of = [parse_motif_id(motif.id) for motif in queries]
+    flags = [flag(motif.matrix, settings.min_information_bits) for motif in motifs]
     table = pd.DataFrame(
         {
             "query": pd.Series([motif.id for motif in queries], dtype="string"),
@@ -271,12 +211,15 @@ def _table(
             },
             "target": pd.Series([motif.id for motif in forward], dtype="string"),
             "target_name": pd.array([motif.name or None for motif in forward], "string"),
-            **{name: rows[name].to_numpy() for name in ("p_value", "e_value", "q_value")},
-            "q_value_run": [power_of_ten(value) for value in rows["log10_q_run"]],
+            **{name: rows[name].to_numpy() for name in ("p_value", "log10_p", "e_value", "q_value")},
+            "q_value_run": np.array([power_of_ten(value) for value in rows["log10_q_run"]], np.float64),
+            **dict.fromkeys(("p_null", "q_null"), np.nan),  # a run's null sets fill these
             **{name: rows[name].to_numpy() for name in ("offset", "overlap", "orientation")},
             "query_consensus": pd.Series([motif.likeliest_letters for motif in queries], dtype="string"),
             "target_consensus": pd.Series([motif.likeliest_letters for motif in read], dtype="string"),
             "database": database_name,
+            "query_flag": pd.array([flags[i] for i in rows["query"]], "string"),
+            "target_promiscuous": pd.array([None] * len(rows), "boolean"),
             "significant": rows["q_value"].to_numpy() < settings.significance,
         }
     )

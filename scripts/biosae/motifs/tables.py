@@ -1,8 +1,7 @@
-"""Motif rows: from one node's motifs to the tables of a chunk and of a run."""
+"""Motif rows: from one node's motifs to the tables of a chunk."""
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,12 +9,50 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from biosae.artefacts import conform, load_schema, read_table
-from biosae.errors import ContractError
-from biosae.motifs.formats import Motif, node_name, read_meme
-from biosae.motifs.significance import q_values
+from biosae.artefacts import conform, load_schema
+from biosae.motifs.formats import Motif, node_name
+from biosae.motifs.numbers import power_of_ten
+from biosae.motifs.quality import flag, information_bits
 
-log = logging.getLogger(__name__)
+# of NodeMotifs -> of the table motif_status
+STATUS = {"ok": "ok", "no motif": "no_motif", "too few sequences": "too_few", "too short": "too_short"}
+
+
+@dataclass(frozen=True)
+class NodeInput:
+    """The FASTA of one node: {rank}_n{node}.fa."""
+
+    rank: int
+    node: int
+    path: Path
+
+    @property
+    def name(self) -> str:
+        """``{rank}_n{node}``."""
+        return node_name(self.rank, self.node)
+
+    @property
+    def key(self) -> str:
+        """``n{node}``: its random choices must not change with its rank."""
+        return f"n{self.node}"
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """What the held-out seqlets say of a motif of ``meme`` or ``streme``.
+
+    Attributes:
+        n_seqlets: seqlets that the tool read (part A).
+        share_forward: share of all sites (both parts) on the strand as given, for the matrix as the tool
+            wrote it; None where one strand is read, or without a site.
+        log10_p: log10 of the one-sided Fisher p.
+        table: (seqlets hit, seqlets, controls hit, controls) of part B, one of each locus.
+    """
+
+    n_seqlets: int
+    share_forward: float | None
+    log10_p: float
+    table: tuple[int, int, int, int]
 
 
 @dataclass
@@ -61,7 +98,7 @@ def renamed(motifs: Sequence[Motif], rank: int, node: int) -> list[Motif]:
     ]
 
 
-def add_batched(result: NodeResult, discovered: Sequence) -> NodeResult:
+def add_batched(result: NodeResult, discovered: Sequence, min_information_bits: float) -> NodeResult:
     """Add the DiscoveredMotif of engine ``batched`` to a node's result."""
     motifs = [
         Motif("unnamed", "", found.matrix, found.n_sites, found.e_value, found.log10_e)
@@ -74,19 +111,52 @@ def add_batched(result: NodeResult, discovered: Sequence) -> NodeResult:
             "share_forward": found.share_forward,
             "log10_p": min(found.log10_p, 0.0),
             "p_value": min(found.p_value, 1.0),
+            "e_value": found.e_value,
+            "log10_e": found.log10_e,
         }
-        result.rows.append(_row(result, motif, number, "batched") | tested)
+        result.rows.append(_row(result, motif, number, "batched", min_information_bits) | tested)
     return result
 
 
-def add_external(result: NodeResult, motifs: Sequence[Motif], engine: str) -> NodeResult:
-    """Add motifs as ``meme`` or ``streme`` wrote them to a node's result."""
-    motifs = [_with_e(motif, len(motifs)) for motif in motifs]
-    result.motifs = renamed(motifs, result.rank, result.node)
-    result.rows = [_row(result, motif, number, engine) for number, motif in enumerate(result.motifs, 1)]
-    if not motifs:
-        result.status = "no_motif"
+def add_external(
+    result: NodeResult,
+    motifs: Sequence[Motif],
+    engine: str,
+    min_information_bits: float,
+    tests: Sequence[HeldOut] | None = None,
+) -> NodeResult:
+    """Add motifs as ``meme`` or ``streme`` wrote them, with their held-out tests, to a node's result.
+
+    Without tests the tool read every seqlet: its own E is then all that is known.
+    """
+    told = [_with_e(motif, len(motifs)) for motif in motifs]
+    ours = told
+    if tests is not None:
+        log10_e = [test.log10_p + np.log10(len(tests)) for test in tests]
+        ours = [
+            Motif(motif.id, motif.name, motif.matrix, motif.n_sites, log10_e=float(value))
+            for motif, value in zip(told, log10_e, strict=True)
+        ]
+    result.motifs = renamed(ours, result.rank, result.node)
+    for i, motif in enumerate(result.motifs):
+        row = _row(result, motif, i + 1, engine, min_information_bits)
+        row |= {"tool_e_value": told[i].e_value, "tool_log10_e": told[i].log10_e}
+        if tests is not None:
+            row |= _tested(motif, tests[i])
+        result.rows.append(row)
     return result
+
+
+def _tested(motif: Motif, test: HeldOut) -> dict:
+    """The columns that come from a held-out test; ``motif`` carries its E."""
+    return {
+        "n_seqlets": test.n_seqlets,
+        "share_forward": test.share_forward,
+        "log10_p": test.log10_p,
+        "p_value": power_of_ten(test.log10_p),
+        "e_value": motif.e_value,
+        "log10_e": motif.log10_e,
+    }
 
 
 def _with_e(motif: Motif, n_reported: int) -> Motif:
@@ -98,8 +168,10 @@ def _with_e(motif: Motif, n_reported: int) -> Motif:
     )
 
 
-def _row(result: NodeResult, motif: Motif, number: int, engine: str) -> dict:
-    return {
+def _row(result: NodeResult, motif: Motif, number: int, engine: str, min_information_bits: float) -> dict:
+    """A record of schema ``motif_chunk``; what is not set here or later is missing."""
+    row = dict.fromkeys(load_schema("motif_chunk")["properties"])
+    return row | {
         "motif_id": motif.id,
         "rank": result.rank,
         "node": result.node,
@@ -108,11 +180,8 @@ def _row(result: NodeResult, motif: Motif, number: int, engine: str) -> dict:
         "width": motif.width,
         "n_sites": round(motif.n_sites),
         "n_seqlets": result.n_seqlets,
-        "share_forward": None,
-        "log10_p": None,
-        "p_value": None,
-        "e_value": motif.e_value,
-        "log10_e": motif.log10_e,
+        "information_bits": information_bits(motif.matrix),
+        "flag": flag(motif.matrix, min_information_bits),
         "engine": engine,
     }
 
@@ -145,89 +214,3 @@ def status_table(results: Sequence[NodeResult]) -> pd.DataFrame:
     ]
     table = pd.DataFrame(rows, columns=list(load_schema("motif_status")["properties"]))
     return conform(table, "motif_status").sort_values("rank", ignore_index=True)
-
-
-def with_q_values(chunk: pd.DataFrame, significance: float) -> pd.DataFrame:
-    """``motifs`` from rows of ``motif_chunk``: q over all motifs of all nodes given, by Benjamini-Hochberg.
-
-    The p behind it is the held-out p where the engine gives one, else min(1, E): an E-value bounds its p from
-    above, so q is an upper bound. A motif whose tool states neither counts as p = 1.
-    """
-    bound = np.log10(chunk["e_value"].astype("float64").clip(upper=1.0).replace(0.0, np.nan))
-    log10_e = chunk["log10_e"].astype("float64").clip(upper=0.0).fillna(bound).fillna(0.0)
-    log10_p = chunk["log10_p"].astype("float64").fillna(log10_e)
-    q_value = q_values(log10_p.to_numpy())
-    table = chunk.assign(q_value=q_value, significant=q_value < significance)
-    return conform(table, "motifs")
-
-
-def collect(
-    chunks: Sequence[Path],
-    memes: Sequence[Path],
-    manifest: pd.DataFrame,
-    significance: float,
-    statuses: Sequence[Path] = (),
-) -> tuple[pd.DataFrame, list[Motif], dict[str, int]]:
-    """One run's motif table and motifs from its chunks, in any order.
-
-    Args:
-        chunks: tables of schema ``motif_chunk``.
-        memes: the chunks' MEME files.
-        manifest: schema ``seqlet_manifest``: the nodes that were to be searched.
-        significance: a motif is significant where its q is below this.
-        statuses: tables of schema ``motif_status``; where given, each node must stand in exactly one.
-
-    Returns:
-        Table of schema ``motifs``, the motifs in its order, and counts.
-
-    Raises:
-        ContractError: chunks that do not belong together: a motif twice, without matrix, of an unknown node.
-    """
-    tables = [read_table(path, "motif_chunk") for path in chunks]
-    merged = pd.concat(tables, ignore_index=True) if tables else chunk_table([])
-    merged = merged.sort_values(["rank", "motif"], ignore_index=True)
-    motifs = {motif.id: motif for path in memes for motif in read_meme(path)}
-    _belong_together(merged, motifs, manifest)
-    if statuses:
-        _every_node_once(pd.concat([read_table(path, "motif_status") for path in statuses]), manifest)
-    table = with_q_values(merged, significance)
-    counts = {
-        "nodes": len(manifest),
-        "nodes_with_motifs": int(table["node"].nunique()),
-        "motifs": len(table),
-        "motifs_significant": int(table["significant"].sum()),
-        "nodes_with_significant_motifs": int(table.loc[table["significant"].astype(bool), "node"].nunique()),
-    }
-    return table, [motifs[motif_id] for motif_id in table["motif_id"]], counts
-
-
-def _belong_together(table: pd.DataFrame, motifs: dict[str, Motif], manifest: pd.DataFrame) -> None:
-    twice = table.loc[table["motif_id"].duplicated(), "motif_id"]
-    apart = set(table["motif_id"]) ^ set(motifs)
-    known = {(int(r), int(n)) for r, n in zip(manifest["rank"], manifest["node"], strict=True)}
-    foreign = sorted({(int(r), int(n)) for r, n in zip(table["rank"], table["node"], strict=True)} - known)
-    for problem, culprits in (
-        ("A motif stands in two chunks", list(twice)),
-        ("The tables and MEME files of the chunks name different motifs", sorted(apart)),
-        ("A chunk holds a node that the manifest does not (rank, node)", foreign),
-    ):
-        if culprits:
-            raise ContractError(
-                problem,
-                got=f"{len(culprits)}, first {culprits[:3]}",
-                mend="discover the motifs of all chunks again",
-            )
-
-
-def _every_node_once(status: pd.DataFrame, manifest: pd.DataFrame) -> None:
-    expected = sorted(map(int, manifest["node"]))
-    got = sorted(map(int, status["node"]))
-    failed = [int(node) for node in status.loc[status["status"] == "failed", "node"]]
-    if got != expected or failed:
-        missing, extra = sorted(set(expected) - set(got)), sorted(set(got) - set(expected))
-        raise ContractError(
-            "The chunks do not cover the nodes of the manifest",
-            got=f"{len(got)} nodes; missing {missing[:5]}, unknown {extra[:5]}, failed {failed[:5]}",
-            expected=f"each of {len(expected)} nodes once",
-            mend="give the tables of all chunks",
-        )

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from biosae.artefacts import write_table
+from biosae.artefacts import read_table, write_table
 from biosae.errors import InputError
+from biosae.motifs.fasta import remove_stale_nodes
 from biosae.motifs.formats import Motif, node_name, parse_file_name, parse_motif_id, read_meme
 from biosae.motifs.tables import renamed
 
@@ -50,7 +51,11 @@ def read_queries(path: Path) -> list[Motif]:
 
 
 def write_tomtom_tables(
-    queries: Sequence[Motif], matches: pd.DataFrame, folder: Path, node: tuple[int, int] | None = None
+    queries: Sequence[Motif],
+    matches: pd.DataFrame,
+    folder: Path,
+    node: tuple[int, int] | None = None,
+    manifest: Path | None = None,
 ) -> None:
     """Write ``{folder}/{rank}_n{node}/tomtom.tsv`` for each node with a motif, without a match too.
 
@@ -58,6 +63,7 @@ def write_tomtom_tables(
         queries: all motifs that were compared.
         matches: schema ``matches``.
         node: (rank, node) that gets a table even if it has no motif.
+        manifest: manifest.tsv of the run; tables in ``folder`` of nodes not in it are removed.
     """
     ids = [parse_motif_id(motif.id) for motif in queries]
     nodes = dict.fromkeys([(rank, number) for rank, number, _ in ids if rank] + ([node] if node else []))
@@ -68,3 +74,5 @@ def write_tomtom_tables(
     for key in nodes:
         table = of_node.get(key, matches.iloc[:0]).rename(columns=_TOMTOM_NAMES)
         write_table(table[list(_TOMTOM_NAMES.values())], folder / node_name(*key) / "tomtom.tsv", "tomtom")
+    if manifest is not None:
+        remove_stale_nodes(folder, read_table(manifest, "seqlet_manifest"), "tomtom.tsv")

@@ -1,0 +1,124 @@
+"""The MEME Suite's engines, tested as the batched engine is: on seqlets that they have not seen.
+
+``meme`` or ``streme`` reads part A of a node only. Each of its matrices gets its threshold on part A and part
+A's controls, and is tested once on part B and part B's controls (``heldout``). Parts and controls are those
+of engine batched for the same node and seed (``parts.prepare``), so that p, E and q mean the same for all
+engines. Two things differ: the matrix reported stays the tool's own, made from part A alone, where engine
+batched refits its matrix on everything; and the tool names all its motifs before the first is tested, so
+that our erasing (as in ``node``, for the test of the next motif) has no part in its search.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from biosae.errors import InputError
+from biosae.motifs import background, controls, em, heldout
+from biosae.motifs.external import FEWEST_SEQUENCES, WIDEST_TESTED_BP
+from biosae.motifs.formats import Motif
+from biosae.motifs.packing import longest_clean
+from biosae.motifs.parts import NodeParts, prepare
+from biosae.motifs.settings import DiscoverySettings, NodeMotifs
+from biosae.motifs.tables import HeldOut
+
+log = logging.getLogger(__name__)
+
+Records = list[tuple[str, str]]  # (FASTA header without >, sequence)
+
+# Pseudo-sites of a matrix in all, spread as the background: MEME's -b of a matrix that is scanned with (FIMO
+# --motif-pseudo, https://meme-suite.org/meme/doc/fimo.html), so that a zero in it does not forbid a base.
+PSEUDOSITES = 0.1
+
+
+def discover_node(
+    name: str,
+    records: Records,
+    pool: controls.ControlPool | None,
+    settings: DiscoverySettings,
+    seed: int,
+    search: Callable[[Records], list[Motif]],
+) -> tuple[str, list[Motif], list[HeldOut]]:
+    """Motifs of one node and their held-out tests.
+
+    Args:
+        name: as engine batched names it, for messages.
+        records: the node's seqlets.
+        pool: background, or None for shuffles.
+        settings: as engine batched would get them; what speaks of its own search is not used.
+        seed: the node's own seed (``batched.node_seed``).
+        search: runs the tool on the records of part A.
+
+    Returns:
+        Status (as of ``NodeMotifs``), the tool's motifs, and one test for each.
+
+    Raises:
+        InputError: a motif is wider than the kernels read (an argument given by hand can ask for it).
+    """
+    used = [i for i, (_, sequence) in enumerate(records) if longest_clean(sequence) >= settings.min_width]
+    if records and not used:
+        return "too short", [], []
+    loci = heldout.loci_of([header for header, _ in records])
+    groups, records = [loci[i] for i in used], [records[i] for i in used]
+    parts = None
+    if len(used) >= settings.min_sequences:
+        sequences = [sequence for _, sequence in records]
+        parts = prepare(name, sequences, groups, pool, settings, seed, NodeMotifs())
+    if parts is None or parts.n_a < FEWEST_SEQUENCES:
+        return "too few sequences", [], []
+    motifs = search(part_a(parts, records))
+    wide = [motif.width for motif in motifs if motif.width > WIDEST_TESTED_BP]
+    if wide:
+        raise InputError(
+            "A motif is too wide for the held-out test",
+            got=f"{wide[0]} bp",
+            expected=f"<= {WIDEST_TESTED_BP} bp",
+        )
+    tests = held_out_tests(parts, motifs, settings.strand == "both")
+    return ("ok" if motifs else "no motif"), motifs, tests
+
+
+def part_a(parts: NodeParts, records: Records) -> Records:
+    """The records of part A as they were given (strand, letters), in their order in the FASTA.
+
+    A header without a word becomes ``seqlet_{place}``, 1-based: the tools need one.
+    """
+    return [
+        (records[row][0] or f"seqlet_{row + 1}", records[row][1])
+        for row in sorted(parts.rows[: parts.n_a].tolist())
+    ]
+
+
+def held_out_tests(parts: NodeParts, motifs: Sequence[Motif], both_strands: bool) -> list[HeldOut]:
+    """Test a tool's motifs in its order; the sites of one are erased (in ``parts``) before the next."""
+    tests = []
+    tested = parts.counted.copy()
+    tested[: parts.n_a] = False
+    composition = background.composition(parts.tables)
+    for motif in motifs:
+        rate = np.clip(motif.n_sites / parts.n_a, 1.0 / (parts.n_a + 1), em.MAX_RATE)
+        state = em.Fit(with_pseudosites(motif, composition), float(rate), 0.0)
+        sites = em.best_sites(parts.seqlets, state, both_strands)
+        control_odds = em.best_sites(parts.controls, state, both_strands).odds
+        threshold, _ = heldout.choose_threshold(sites.odds[: parts.n_a], control_odds[: parts.n_controls_a])
+        hits = sites.odds >= threshold
+        table = (
+            int(hits[tested].sum()), int(tested.sum()),
+            int((control_odds[parts.n_controls_a :] >= threshold).sum()),
+            parts.controls.n - parts.n_controls_a,
+        )  # fmt: skip
+        forward = (sites.forward != parts.flipped)[hits]
+        share = float(forward.mean()) if both_strands and len(forward) else None
+        tests.append(HeldOut(parts.n_a, share, heldout.log10_fisher(*table), table))
+        for packed in (parts.seqlets, parts.controls):
+            em.erase_sites(packed, state, both_strands, threshold)
+    return tests
+
+
+def with_pseudosites(motif: Motif, composition: np.ndarray) -> np.ndarray:
+    """The matrix (w, 4) with PSEUDOSITES added to the sites behind it; no probability is 0."""
+    n_sites = max(motif.n_sites, 1.0)
+    smooth = (motif.matrix * n_sites + PSEUDOSITES * composition) / (n_sites + PSEUDOSITES)
+    return smooth / smooth.sum(axis=1, keepdims=True)

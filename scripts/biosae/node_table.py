@@ -1,0 +1,163 @@
+"""The table that readers start from: one row per kept node of a run, everything that they sort by.
+
+It only joins what earlier stages wrote and chooses the best motif and match of a node; nothing is computed
+anew. A record that has no partner in the table it belongs to is a broken contract, never dropped.
+"""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from biosae.artefacts import conform
+from biosae.errors import ContractError
+from biosae.motifs.naming import naming_pairs
+
+NODE_INPUTS = {  # file in the run folder -> its schema
+    "selected_nodes.tsv": "selected_nodes",
+    "seqlets/manifest.tsv": "seqlet_manifest",
+    "motifs.tsv": "motifs",
+    "matches.tsv": "matches",
+    "calibration.tsv": "calibration",
+    "motif_clusters.tsv": "motif_clusters",
+}
+_STATISTICS = ["rank", "node", "num_nonzero", "mean_act", "max_act", "density", "n_sequences"]
+_SEQLETS = ["node", "n_seqlets", "gc_share", "repeat_share"]
+_MOTIF = {
+    "motif_id": "best_motif_id",
+    "consensus": "consensus",
+    "width": "motif_width",
+    "n_sites": "motif_sites",
+    "e_value": "motif_e_value",
+    "log10_e": "motif_log10_e",
+    "q_value": "motif_q_value",
+    "significant": "motif_significant",
+    "flag": "motif_flag",
+}
+_MATCH = {
+    "target": "best_match",
+    "target_name": "target_name",
+    "query": "match_motif_id",
+    "motif_significant": "match_of_significant_motif",
+    "p_value": "match_p_value",
+    "e_value": "match_e_value",
+    "q_value": "match_q_value",
+    "significant": "match_significant",
+}
+
+
+def _only_in(first: pd.Series, second: pd.Series) -> list:
+    return sorted(set(first.tolist()) - set(second.tolist()))
+
+
+def _check_partners(
+    selected: pd.DataFrame,
+    manifest: pd.DataFrame,
+    motifs: pd.DataFrame,
+    matches: pd.DataFrame,
+    calibration: pd.DataFrame,
+    clusters: pd.DataFrame,
+):
+    """Raise ContractError unless the tables speak of the same nodes and motifs."""
+    links = (
+        ("selected nodes have no row in the seqlet manifest", selected["node"], manifest["node"]),
+        ("nodes of the seqlet manifest were not selected", manifest["node"], selected["node"]),
+        ("nodes with motifs were not selected", motifs["node"], selected["node"]),
+        ("queries of the matches are not in the motif table", matches["query"], motifs["motif_id"]),
+        ("motifs of the clusters are not in the motif table", clusters["motif_id"], motifs["motif_id"]),
+        ("selected nodes were not calibrated", selected["node"], calibration["node"]),
+        ("calibrated nodes were not selected", calibration["node"], selected["node"]),
+    )
+    for what, first, second in links:
+        lost = _only_in(first, second)
+        if lost:
+            raise ContractError(
+                f"{len(lost)} {what}",
+                got=f"{lost[:5]}{' ...' if len(lost) > 5 else ''}",
+                mend="re-run the rules from select_nodes on: these tables come from different selections",
+            )
+    ranks = selected.merge(manifest, on="node", suffixes=("", "_manifest"))
+    wrong = ranks.loc[ranks["rank"] != ranks["rank_manifest"], "node"].tolist()
+    if wrong:
+        raise ContractError(
+            f"{len(wrong)} nodes have another rank in the seqlet manifest than in the selection",
+            got=wrong[:5],
+            mend="re-run write_seqlets",
+        )
+
+
+def best_motifs(motifs: pd.DataFrame) -> pd.DataFrame:
+    """The best motif of each node: lowest log10_e; ties: more sites, then the lower motif number.
+
+    Args:
+        motifs: rows of motifs.tsv.
+
+    Returns:
+        one row per node that has a motif, columns node, n_motifs, n_significant_motifs and those of the
+        best motif.
+    """
+    order = motifs.sort_values(
+        ["node", "log10_e", "n_sites", "motif"], ascending=[True, True, False, True], na_position="last"
+    )
+    best = order.drop_duplicates("node")[["node", *_MOTIF]].rename(columns=_MOTIF)
+    significant = motifs["significant"].astype(bool)
+    counts = pd.DataFrame(
+        {
+            "n_motifs": motifs.groupby("node").size(),
+            "n_significant_motifs": significant.groupby(motifs["node"]).sum(),
+        }
+    )
+    return best.merge(counts.rename_axis("node").reset_index(), on="node")
+
+
+def best_matches(matches: pd.DataFrame, motifs: pd.DataFrame) -> pd.DataFrame:
+    """The best match of each node: one that names it, then of a significant motif, significant, lowest p.
+
+    A match is significant on its own motif's q, so that a node with two significant motifs may have
+    its lowest p in the motif whose q is not; the order makes sure that every named node shows a match
+    that names it. Ties go by target id, then motif id.
+
+    Returns:
+        one row per node that has a match, columns node, n_naming_matches (pairs of a motif and a target that
+        name the node, see ``naming``) and those of the best match.
+    """
+    about = motifs.set_index("motif_id")
+    table = matches.assign(
+        names=naming_pairs(motifs, matches),
+        motif_significant=matches["query"].map(about["significant"].astype(bool)).astype("boolean"),
+        node=matches["query"].map(about["node"]).astype("Int64"),
+    )
+    order = table.sort_values(
+        ["node", "names", "motif_significant", "significant", "p_value", "target", "query"],
+        ascending=[True, False, False, False, True, True, True],
+    )
+    best = order.drop_duplicates("node")[["node", *_MATCH]].rename(columns=_MATCH)
+    counts = table["names"].groupby(table["node"]).sum().rename("n_naming_matches")
+    return best.merge(counts.reset_index(), on="node")
+
+
+def build_nodes(
+    selected: pd.DataFrame,
+    manifest: pd.DataFrame,
+    motifs: pd.DataFrame,
+    matches: pd.DataFrame,
+    calibration: pd.DataFrame,
+    clusters: pd.DataFrame,
+) -> pd.DataFrame:
+    """The table of kept nodes (schema ``nodes``), by rank.
+
+    Args:
+        selected: rows of selected_nodes.tsv; the others: rows of the tables that ``NODE_INPUTS`` names.
+
+    Raises:
+        ContractError: a node or motif of one table has no partner in the other, or another rank.
+    """
+    _check_partners(selected, manifest, motifs, matches, calibration, clusters)
+    table = selected[_STATISTICS].merge(manifest[_SEQLETS], on="node", validate="one_to_one")
+    for other in (best_motifs(motifs), best_matches(matches, motifs), calibration):
+        table = table.merge(other, on="node", how="left", validate="one_to_one")
+    for name in ("n_motifs", "n_significant_motifs", "n_naming_matches"):
+        table[name] = table[name].fillna(0).astype("int64")
+    table["named"] = table["n_naming_matches"] > 0
+    table["named_calibrated"] = table["match_calibrated"].astype("boolean") & table["named"]
+    table["motif_cluster"] = table["best_motif_id"].map(clusters.set_index("motif_id")["cluster"])
+    return conform(table.sort_values("rank").reset_index(drop=True), "nodes")
