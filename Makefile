@@ -26,7 +26,7 @@ lint: $(VENV)/installed
 
 bench: $(VENV)/installed
 	PYTHONPATH=scripts python tests/benchmarks/compare_recipes.py
-	PYTHONPATH=scripts python tests/benchmarks/motif_discovery.py --database config/motifs/jaspar2026_vertebrates_256.meme
+	PYTHONPATH=scripts python tests/benchmarks/motif_discovery.py --seqlets 200 1000 --lengths 42
 
 # lets `snakemake --profile slurm` find the profile from this folder
 slurm-profile:

@@ -24,6 +24,7 @@ def arguments() -> argparse.Namespace:
     add("--significance", type=float, default=0.05, help="q below which a motif is significant")
     add("--output", type=Path, help="folder of the tables; not needed for one FASTA with --meme-dir")
     add("--meme-dir", type=Path, help="folder of {rank}_n{node}/meme.txt; else OUTPUT/meme")
+    add("--tables-only", action="store_true", help="write no meme.txt, keep no output of a tool")
     add_discovery_options(parser)
     cli.add_seed(parser)
     cli.add_threads(parser)
@@ -32,6 +33,8 @@ def arguments() -> argparse.Namespace:
         parser.error("--chunk needs --manifest and --chunks")
     if args.output is None and (args.meme_dir is None or args.fasta.is_dir()):
         parser.error("--output is needed")
+    if args.tables_only and (args.meme_dir or args.fasta.is_file()):
+        parser.error("--tables-only needs a folder of FASTA files and no --meme-dir")
     return args
 
 
@@ -42,7 +45,8 @@ def main() -> None:
 
     wanted = jobs.Discovery.of(args)
     part = None if args.chunk is None else (args.chunk, args.chunks)
-    nodes, meme_dir = jobs.nodes_of(args.fasta, args.manifest, part), args.meme_dir or args.output / "meme"
+    nodes = jobs.nodes_of(args.fasta, args.manifest, part)
+    meme_dir = None if args.tables_only else args.meme_dir or args.output / "meme"
     results = jobs.discover_nodes(nodes, wanted, args.background, meme_dir, args.threads)
     if args.fasta.is_dir():
         inputs = [path for path in (args.manifest, args.background) if path]

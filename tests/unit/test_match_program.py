@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import runpy
 import shutil
 import subprocess
 import sys
+from dataclasses import fields
 
 import numpy as np
 import pytest
@@ -13,6 +15,8 @@ from helpers_meme_suite import DATA, DATABASE, MEME_TEXT, SCRIPTS, files_of, run
 from biosae.artefacts import read_table
 from biosae.errors import InputError
 from biosae.motifs.formats import Motif, format_meme, read_meme, write_meme
+from biosae.motifs.matching import MatchSettings
+from biosae.motifs.quality import MIN_INFORMATION_BITS
 from biosae.motifs.tables import renamed
 
 
@@ -73,6 +77,38 @@ def test_a_meme_folder_names_its_motifs_by_node(tmp_path, monkeypatch):
     assert (tmp_path / "tomtom/9_n9/tomtom.tsv").exists(), "only a run's manifest may remove other nodes"
 
 
+def test_odd_ids_stay_in_the_tables(tmp_path, monkeypatch):
+    """They are never file names, and an id that repeats is reported as often."""
+    odd = "../AC0001:[x],'y'\"z\"/w"
+    gata = read_meme(MEME_TEXT)[0].matrix
+    others = [Motif(odd, f"with spaces {i}", motif.matrix) for i, motif in enumerate(read_meme(DATABASE))]
+    write_meme(tmp_path / "db.meme", [Motif(odd, "a name: with/all, [of] it", gata), *others])
+    write_meme(tmp_path / "m.meme", [Motif("1_n5_m1", "", gata), Motif(odd, "", gata)])
+    (tmp_path / "out").mkdir()
+    out = ("--output", tmp_path / "out/matches.tsv", "--tomtom-dir", tmp_path / "out/tomtom", "--report-q", 1)
+    base = ("match_motifs", "--motifs", tmp_path / "m.meme", "--database", tmp_path / "db.meme")
+    run_program(monkeypatch, *base, *out, "--distance", "ed")
+    table = read_table(tmp_path / "out/matches.tsv", "matches")
+    assert len(table) == 2 * 25
+    assert set(table["target"]) == {odd}
+    assert table["target_name"][0] == "a name: with/all, [of] it"
+    written = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file()}
+    assert written == {
+        *("db.meme", "m.meme", "out/matches.tsv", "out/matches.tsv.json", "out/tomtom/1_n5/tomtom.tsv")
+    }
+
+
+def test_default_of_the_bound_is_that_of_the_library(monkeypatch, tmp_path):
+    monkeypatch.setattr(
+        sys, "argv", ["x", "--motifs", str(MEME_TEXT), "--database", str(DATABASE), "--output", "o"]
+    )
+    options = runpy.run_path(str(SCRIPTS / "match_motifs.py"))["arguments"]()
+    assert options.min_information_bits == MIN_INFORMATION_BITS
+    assert MatchSettings() == MatchSettings(
+        **{field.name: getattr(options, field.name) for field in fields(MatchSettings)}
+    )
+
+
 def test_faults_of_matching(tmp_path, monkeypatch):
     (tmp_path / "db.meme").write_text(">MA0001\n1 2 3 4\n")
     out = ("--output", tmp_path / "m.tsv")
@@ -85,6 +121,9 @@ def test_faults_of_matching(tmp_path, monkeypatch):
         run_program(
             monkeypatch, "match_motifs", "--motifs", MEME_TEXT, "--database", tmp_path / "db.meme", *out
         )
+    bad = ("--distance", "allr")
+    with pytest.raises(SystemExit):
+        run_program(monkeypatch, "match_motifs", "--motifs", MEME_TEXT, "--database", DATABASE, *out, *bad)
     with pytest.raises(SystemExit):
         run_program(monkeypatch, "match_motifs", "--motifs", MEME_TEXT, "--database", DATABASE)
     assert not (tmp_path / "m.tsv").exists()

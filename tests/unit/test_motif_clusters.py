@@ -2,65 +2,21 @@
 
 from __future__ import annotations
 
-import os
-import warnings
 from itertools import pairwise
 
 import numpy as np
-import pandas as pd
 import pytest
-from helpers_meme_suite import run_program
+from helpers_motif_clusters import WORDS, matrix_of, planted_motifs
 
-from biosae.artefacts import load_schema, read_table, write_table
-from biosae.errors import ConfigError, ContractError
+from biosae.errors import ConfigError
 from biosae.motifs import alignment, clusters
-from biosae.motifs.clusters import cluster, cluster_run
-from biosae.motifs.formats import Motif, read_meme, write_meme
-
-WORDS = (
-    "TTATTTGCATAA",
-    "GGCGGGGTCAC",
-    "CAGATAAGGA",
-    "ATGACTCATC",
-    "TGGAATGTTCCA",
-)  # the last is a palindrome
-LETTERS = "ACGT"
-
-
-def matrix_of(word: str, purity: float = 0.9) -> np.ndarray:
-    """A matrix whose columns alternate between purity and a little less."""
-    rows = np.full((len(word), 4), np.nan)
-    for i, letter in enumerate(word):
-        share = purity - 0.15 * (i % 3 == 0)
-        rows[i] = (1 - share) / 3
-        rows[i, LETTERS.index(letter)] = share
-    return rows
-
-
-def noisy(matrix: np.ndarray, n_sites: int, left: int, right: int, rng: np.random.Generator) -> np.ndarray:
-    """Base shares of drawn sites; left and right: flat columns added (or columns cut) at an end."""
-    flat = np.full((3, 4), 0.25)
-    whole = np.vstack([flat, matrix, flat])
-    whole = whole[3 - left : len(whole) - 3 + right]
-    return np.array([rng.multinomial(n_sites, row) for row in whole]) / n_sites
+from biosae.motifs.clusters import cluster
+from biosae.motifs.formats import Motif
 
 
 @pytest.fixture(scope="module")
 def planted():
-    """(motifs, log10_e, family): 8 copies of each of five matrices, half of them turned, and 4 singletons."""
-    rng = np.random.default_rng(11)
-    motifs, family = [], []
-    for number, word in enumerate(WORDS):
-        for copy in range(8):
-            left, right = copy % 4 - 1, copy // 2 - 1  # a quarter lacks a column at either end
-            values = noisy(matrix_of(word), int(rng.integers(60, 300)), left, right, rng)
-            motifs.append(values[::-1, ::-1] if copy % 2 else values)
-            family.append(number)
-    for number, word in enumerate(("CCCTTCCAGC", "AGTACGCATTG", "CTGTCGAACTA", "GTTAACCGTGCG")):
-        motifs.append(matrix_of(word))
-        family.append(len(WORDS) + number)
-    named = [Motif(f"{i + 1}_n{i}_m1", "", m, 100 + i) for i, m in enumerate(motifs)]
-    return named, list(-rng.exponential(20, len(named)) - 2), np.array(family)
+    return planted_motifs()
 
 
 def members_of(found) -> set[frozenset[int]]:
@@ -264,110 +220,3 @@ def test_ties_of_size_go_to_the_best_e():
 def test_a_bound_out_of_range_is_refused():
     with pytest.raises(ConfigError, match=r"no p-value(.|\n)*0 < p <= 1"):
         cluster([], [], p_value=0.0)
-
-
-def table_of(motifs, log10_e, significant=None, flags=None) -> pd.DataFrame:
-    """Rows of schema ``motifs``."""
-    rows = []
-    for i, motif in enumerate(motifs):
-        rank, node, number = (int(part.lstrip("nm")) for part in motif.id.split("_"))
-        rows.append(
-            {
-                "motif_id": motif.id,
-                "rank": rank,
-                "node": node,
-                "motif": number,
-                "consensus": motif.consensus,
-                "width": motif.width,
-                "n_sites": int(motif.n_sites),
-                "n_seqlets": 500,
-                "log10_e": log10_e[i],
-                "q_value": 0.001,
-                "significant": True if significant is None else bool(significant[i]),
-                "engine": "batched",
-                "information_bits": 10.0,
-                "flag": None if flags is None else flags[i],
-            }
-        )
-    return pd.DataFrame(rows, columns=None if rows else ["motif_id", "significant", "log10_e", "flag"])
-
-
-def test_insignificant_motifs_are_left_out_and_flagged_ones_are_marked(planted):
-    motifs, log10_e, family = planted
-    significant = np.arange(len(motifs)) % 8 != 3
-    best = int(min(np.flatnonzero((family == 0) & significant), key=lambda i: log10_e[i]))
-    flags = [("low_information" if i == best else None) for i in range(len(motifs))]
-    table, averaged, counts = cluster_run(motifs, table_of(motifs, log10_e, significant, flags), 0.01)
-    assert set(table["motif_id"]) == {m.id for m, kept in zip(motifs, significant, strict=True) if kept}
-    assert counts["left_out_not_significant"] == int((~significant).sum())
-    assert counts["motifs_clustered"] + counts["left_out_not_significant"] == counts["motifs"] == len(motifs)
-    assert counts["flagged_clustered"] == 1
-    marked = table[table["flag"].notna()]
-    assert marked["motif_id"].tolist() == [motifs[best].id]
-    assert not marked["is_seed"].any()  # the best E, but it cannot stand for its cluster
-    assert table.groupby("cluster")["is_seed"].sum().eq(1).all()
-    assert [motif.id for motif in averaged] == [f"cluster_{i}" for i in range(1, len(averaged) + 1)]
-    assert (table.groupby("cluster")["cluster_name"].first() == [motif.name for motif in averaged]).all()
-
-
-def test_a_table_without_the_column_flag_will_do(planted):
-    motifs, log10_e, _ = planted
-    table = table_of(motifs, log10_e).drop(columns="flag")
-    assert cluster_run(motifs, table, 0.01)[0]["flag"].isna().all()
-
-
-def test_a_table_of_other_motifs_is_refused(planted):
-    motifs, log10_e, _ = planted
-    with pytest.raises(ContractError, match=r"do not belong together(.|\n)*9_n8_m1"):
-        cluster_run([m for m in motifs if m.id != "9_n8_m1"], table_of(motifs, log10_e), 0.01)
-
-
-def run_on(monkeypatch, folder, motifs, table):
-    """Write the inputs, run the program; (table, motifs) as read back."""
-    folder.mkdir()
-    columns = list(load_schema("motifs")["properties"])
-    write_meme(folder / "motifs.meme", motifs)
-    write_table(table.reindex(columns=columns), folder / "motifs.tsv", "motifs")
-    out = ("--output-table", folder / "motif_clusters.tsv", "--output-meme", folder / "motif_clusters.meme")
-    files = ("--motifs", folder / "motifs.meme", "--table", folder / "motifs.tsv")
-    with warnings.catch_warnings():
-        warnings.simplefilter("error", FutureWarning)
-        run_program(monkeypatch, "cluster_motifs", *files, *out)
-    return read_table(out[1], "motif_clusters"), read_meme(out[3])
-
-
-@pytest.mark.parametrize("n", [0, 1])
-def test_the_program_on_no_motif_and_on_one(monkeypatch, tmp_path, planted, n):
-    motifs, log10_e, _ = planted
-    table, averaged = run_on(monkeypatch, tmp_path / "run", motifs[:n], table_of(motifs[:n], log10_e[:n]))
-    assert len(table) == len(averaged) == n
-    assert (tmp_path / "run" / "motif_clusters.tsv").read_text().startswith("cluster\tcluster_name\t")
-    if n:
-        assert table.loc[0, ["cluster", "cluster_size", "offset", "correlation"]].tolist() == [1, 1, 0, 1.0]
-
-
-def test_the_program_with_nothing_significant(monkeypatch, tmp_path, planted):
-    motifs, log10_e, _ = planted
-    table = table_of(motifs, log10_e, np.zeros(len(motifs), bool))
-    assert run_on(monkeypatch, tmp_path / "run", motifs, table)[1] == []
-    assert '"left_out_not_significant": 44' in (tmp_path / "run" / "motif_clusters.tsv.json").read_text()
-
-
-def test_the_program_writes_the_same_bytes_for_any_order(monkeypatch, tmp_path, planted):
-    motifs, log10_e, _ = planted
-    order = np.random.default_rng(3).permutation(len(motifs))
-    run_on(monkeypatch, tmp_path / "one", motifs, table_of(motifs, log10_e))
-    table, averaged = run_on(
-        monkeypatch,
-        tmp_path / "other",
-        [motifs[i] for i in order],
-        table_of([motifs[i] for i in order], [log10_e[i] for i in order]),
-    )
-    for name in ("motif_clusters.tsv", "motif_clusters.meme"):
-        assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "other" / name).read_bytes()
-    assert len(averaged) == 9
-    assert averaged[0].n_sites == sum(
-        motif.n_sites for motif in motifs if motif.id in set(table.loc[table["cluster"] == 1, "motif_id"])
-    )
-    assert str(tmp_path) not in (tmp_path / "one" / "motif_clusters.tsv.json").read_text()
-    assert os.sep + "tmp" not in (tmp_path / "one" / "motif_clusters.meme").read_text()

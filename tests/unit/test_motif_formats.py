@@ -205,6 +205,33 @@ def test_faults_name_file_and_line(tmp_path, old, new, message, line):
     assert "m.meme" + (f":{line}." if line else ".") in str(error.value)
 
 
+@pytest.mark.parametrize(
+    ("alphabet", "mend"),
+    [
+        ("ALPHABET= ACGU", "RNA reads as DNA with U as T"),
+        ('ALPHABET "RNA" RNA-LIKE', "RNA reads as DNA with U as T"),
+        ("ALPHABET= ACDEFGHIKLMNPQRSTVWY", "give a file of DNA motifs"),
+    ],
+)
+def test_other_alphabets_say_how_to_mend(tmp_path, alphabet, mend):
+    with pytest.raises(InputError, match=mend):
+        parsed(tmp_path, MINIMAL.replace("ALPHABET= ACGT", alphabet))
+    assert parsed(tmp_path, MINIMAL.replace("ALPHABET= ACGT", 'ALPHABET "DNA" DNA-LIKE'))
+
+
+def test_archetype_databases_are_read(tmp_path):
+    """Ids with any printable character, trailing tabs, no nsites, ids that repeat."""
+    rows = "0.97\t0.01\t0.01\t0.01\t\n0.25\t0.25\t0.25\t0.25\t\n"
+    head = "letter-probability matrix: alength= 4 w= 2\t\n"
+    ids = ["AC0001:DLX/LHX:Homeodomain", "AC0002:[x],'y'\"z\"", "AC0001:DLX/LHX:Homeodomain", "../../x"]
+    text = "MEME version 4\n\nALPHABET= ACGT\t\n\n" + "".join(f"MOTIF {i}\t\n{head}{rows}\n" for i in ids)
+    motifs = parsed(tmp_path, text)
+    assert [motif.id for motif in motifs] == ids
+    assert {(motif.name, motif.width, motif.n_sites) for motif in motifs} == {("", 2, 20.0)}
+    write_meme(tmp_path / "copy.meme", motifs)
+    assert [motif.id for motif in read_meme(tmp_path / "copy.meme")] == ids
+
+
 @pytest.mark.parametrize("content", [b"", b">fasta\nACGT\n", b"\x89PNG\xff\xfe"])
 def test_not_a_motif_file_at_all(tmp_path, content):
     (tmp_path / "x").write_bytes(content)

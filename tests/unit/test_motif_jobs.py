@@ -6,7 +6,7 @@ import os
 
 import numpy as np
 import pytest
-from helpers_meme_suite import DATA, MEME_BODY, calls, files_of, stand_in
+from helpers_meme_suite import DATA, MEME_BODY, calls, files_of, run_program, stand_in
 
 from biosae.artefacts import check_table
 from biosae.errors import ConfigError
@@ -180,6 +180,23 @@ def test_headers_are_only_data(tmp_path, meme, engine, header):
     if engine == "meme":
         seen = (meme / "1_n101_part_a.fa").read_text().splitlines()[::2]
         assert all(len(name.split()[0]) > 1 for name in seen)  # meme needs a word
+
+
+@pytest.mark.parametrize("engine", ["batched", "meme"])
+def test_tables_only_gives_the_same_tables_and_nothing_else(tmp_path, monkeypatch, meme, engine):
+    planted = [s[:10] + "TGACTCAGC" + s[19:] for s in random_sequences(1, 30)]
+    write_nodes(tmp_path / "fa", [planted, planted[:20], planted[:2]])
+    given = ("--fasta", tmp_path / "fa", "--engine", engine)
+    run_program(monkeypatch, "discover_motifs", *given, "--output", tmp_path / "all")
+    run_program(monkeypatch, "discover_motifs", *given, "--tables-only", "--output", tmp_path / "few")
+    everything = files_of(tmp_path / "all")
+    assert files_of(tmp_path / "few") == {k: v for k, v in everything.items() if not k.startswith("meme/")}
+    assert "meme/1_n101/meme.txt" in everything
+    for wrong in (("--meme-dir", tmp_path / "m"), ("--fasta", tmp_path / "fa" / "1_n101.fa")):
+        with pytest.raises(SystemExit):
+            run_program(
+                monkeypatch, "discover_motifs", *given, "--tables-only", "--output", tmp_path / "x", *wrong
+            )
 
 
 def test_settings_that_do_not_fit_are_refused_before_work():

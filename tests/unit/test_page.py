@@ -103,8 +103,8 @@ def test_every_kept_node_has_a_row_with_the_values_of_nodes_tsv(tmp_path, monkey
         )
         match = DASH if pd.isna(node.best_match) else f"{node.target_name} {node.best_match}"
         assert cells[9]["text"] == match
-        assert float(cells[10]["v"]) == node.mean_act
-        assert float(cells[12]["v"]) == node.density
+        assert float(cells[13]["v"]) == node.mean_act
+        assert float(cells[15]["v"]) == node.density
         expected = "named" if node.named else "motif" if node.n_significant_motifs else "plain"
         assert page.rows[f"n{node.node}"]["class"] == expected
     assert "12 planted motifs" in "".join(page.text)

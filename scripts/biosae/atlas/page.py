@@ -77,7 +77,7 @@ COLUMNS = (
     Column("motif_q_value", "q", "number"),
     Column("motif_q_null", "q, nulls", "number"),
     Column("motif_sites", "Sites", "number"),
-    Column("motif_cluster", "Like", "number"),
+    Column("motif_cluster", "Motif cluster", "number"),
     Column("best_match", "Best match", "text"),
     Column("match_q_value", "Match q", "number"),
     Column("match_q_null", "Match q, nulls", "number"),

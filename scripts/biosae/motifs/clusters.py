@@ -82,8 +82,8 @@ def cluster(
         threads: of the comparison; never changes a result.
 
     Returns:
-        Clusters, largest first, ties by the best log10_e and then by matrix; and counts: leaders,
-        pairs_compared, pairs_similar, clusters, clusters_of_one.
+        Clusters, largest first, ties by the best log10_e (of motifs without flag) and then by matrix; and
+        counts: leaders, pairs_compared, pairs_similar, clusters, clusters_of_one.
 
     Raises:
         ConfigError: p_value out of range.
@@ -103,9 +103,8 @@ def cluster(
     # the most significant member comes first in its group: where groups are equally large, it decides
     groups.sort(key=lambda group: (-len(group), group[0]))
     flips = np.array([flip for _, flip in read])
-    clusters = [_make(group, order, sorted_motifs, flips) for group in groups]
     counts["clusters"], counts["clusters_of_one"] = len(groups), sum(len(group) == 1 for group in groups)
-    return clusters, counts
+    return [_make(group, order, sorted_motifs, flips) for group in groups], counts
 
 
 def _order(motifs, matrices, log10_e, flagged) -> np.ndarray:
@@ -205,9 +204,8 @@ def cluster_run(
         p_value, threads: see ``cluster``.
 
     Returns:
-        Table of schema ``motif_clusters``, one averaged motif per cluster (id ``cluster_{i}``, named by its
-        consensus), and counts: those of ``cluster``, motifs, motifs_clustered, left_out_not_significant and
-        flagged_clustered.
+        Table of schema ``motif_clusters``, an averaged motif per cluster (id ``cluster_{i}``, named by its
+        consensus), and counts, those of ``cluster`` among them.
 
     Raises:
         ContractError: the two do not hold the same motifs.
@@ -220,17 +218,18 @@ def cluster_run(
             mend="collect the motifs again",
         )
     kept = table[table["significant"].astype(bool)].reset_index(drop=True)
-    flag = kept["flag"] if "flag" in kept else pd.Series(pd.NA, kept.index, dtype="string")
-    kept = kept.assign(flag=flag)
-    log10_e = kept["log10_e"].astype("float64").tolist()
+    kept = kept if "flag" in kept else kept.assign(flag=pd.Series(pd.NA, kept.index, dtype="string"))
+    flagged = kept["flag"].notna().to_numpy(bool)
+    known = "log10_e" if kept["log10_e"].notna().any() or "tool_log10_e" not in kept else "tool_log10_e"
+    log10_e = kept[known].astype("float64").tolist()  # without a held-out part only the tools' own E is there
     chosen = [by_id[name] for name in kept["motif_id"]]
-    clusters, counts = cluster(chosen, log10_e, kept["flag"].notna().to_numpy(bool), p_value, threads)
-    averaged = [_averaged(number, found) for number, found in enumerate(clusters, 1)]
+    clusters, counts = cluster(chosen, log10_e, flagged, p_value, threads)
+    averaged = [_averaged(i, found) for i, found in enumerate(clusters, 1)]
     counts = {
         "motifs": len(table),
         "motifs_clustered": len(kept),
         "left_out_not_significant": len(table) - len(kept),
-        "flagged_clustered": int(kept["flag"].notna().sum()),
+        "flagged_clustered": int(flagged.sum()),
         **counts,
     }
     return _table(clusters, averaged, kept), averaged, counts

@@ -18,12 +18,18 @@ log = logging.getLogger(__name__)
 Records = list[tuple[str, str]]  # (FASTA header without >, sequence)
 
 
-def external_node(node: NodeInput, wanted: Discovery, pool, folder: Path, tool: Tool) -> NodeResult:
-    """Run the tool on a node and keep its output in ``folder``; a failure is in the result, not raised.
+def external_node(node: NodeInput, wanted: Discovery, pool, meme_dir: Path | None, tool: Tool) -> NodeResult:
+    """Run the tool on a node; a failure is in the result, not raised.
 
     Args:
         pool: ControlPool of the run's background, or None for shuffles; not used without a held-out part.
+        meme_dir: its folder {rank}_n{node} keeps the tool's output; None keeps nothing.
     """
+    with tempfile.TemporaryDirectory(prefix="biosae_") as scratch:
+        return _into(Path(meme_dir or scratch) / node.name, node, wanted, pool, tool)
+
+
+def _into(folder: Path, node: NodeInput, wanted: Discovery, pool, tool: Tool) -> NodeResult:
     records = read_fasta(node.path)
     result = NodeResult(node.rank, node.node, "ok", len(records))
     find = _held_out if wanted.held_out_share else _all_read
@@ -33,9 +39,9 @@ def external_node(node: NodeInput, wanted: Discovery, pool, folder: Path, tool: 
         log.error("node %s: %s", node.name, error)
         result.status, result.message = "failed", " ".join(str(error).split())
         return result
-    if not motifs and STATUS[status] in ("too_few", "too_short"):
-        write_meme(folder / "meme.txt", [], strands=wanted.strands)
     result.status = STATUS[status]
+    if result.status in ("too_few", "too_short"):
+        write_meme(folder / "meme.txt", [], strands=wanted.strands)
     return add_external(result, motifs, wanted.engine, wanted.min_information_bits, tests)
 
 

@@ -37,8 +37,8 @@ ROW_TOLERANCE = 0.01  # four probabilities of two decimals can miss 1 by this mu
 _IUPAC = dict(zip(range(1, 16), "ACMGRSVTWYHKDBN", strict=True))  # bits: A 1, C 2, G 4, T 8
 _ROW_START = re.compile(r"\s*[-+]?(\.?[0-9]|nan|inf)", re.IGNORECASE)
 _RNA = (
-    "an RNA matrix reads as DNA with U as T: write 'ALPHABET= ACGT' in that line of a copy (matching looks at "
-    "both strands, RNA has one)"
+    "RNA reads as DNA with U as T: write 'ALPHABET= ACGT' in that line of a copy (and mind that matching "
+    "looks at both strands, while RNA has one)"
 )
 _FULL_TAIL = re.compile(r"\s+width\s*=.*$")  # what meme.txt says after the name on a MOTIF line
 

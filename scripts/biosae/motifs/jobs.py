@@ -71,9 +71,16 @@ def nodes_of_chunk(folder: Path, manifest: Path, chunk: int, chunks: int) -> lis
 
 
 def discover_nodes(
-    nodes: Sequence[NodeInput], wanted: Discovery, background: Path | None, meme_dir: Path, threads: int
+    nodes: Sequence[NodeInput],
+    wanted: Discovery,
+    background: Path | None,
+    meme_dir: Path | None,
+    threads: int,
 ) -> list[NodeResult]:
-    """Discover motifs in each node, write {meme_dir}/{rank}_n{node}/meme.txt; failures are in the results."""
+    """Discover motifs in each node, write {meme_dir}/{rank}_n{node}/meme.txt; failures are in the results.
+
+    Without ``meme_dir`` nothing is written.
+    """
     if wanted.engine == "batched":
         return _batched(nodes, wanted, background, meme_dir, threads)
     return _external(nodes, wanted, background, meme_dir, threads)
@@ -88,7 +95,11 @@ def _pool(background: Path | None):
 
 
 def _batched(
-    nodes: Sequence[NodeInput], wanted: Discovery, background: Path | None, meme_dir: Path, threads: int
+    nodes: Sequence[NodeInput],
+    wanted: Discovery,
+    background: Path | None,
+    meme_dir: Path | None,
+    threads: int,
 ) -> list[NodeResult]:
     pool, results = _pool(background), []
     with progress(what="discovering motifs", total=len(nodes), unit="node") as bar:
@@ -99,7 +110,7 @@ def _batched(
     return results
 
 
-def _shard(nodes: Sequence[NodeInput], wanted: Discovery, pool, meme_dir: Path, threads: int):
+def _shard(nodes: Sequence[NodeInput], wanted: Discovery, pool, meme_dir: Path | None, threads: int):
     """Results of some nodes by engine batched; their sequences are gone when this returns."""
     from biosae.motifs.batched import discover_many, loci_of  # compiles: only when used
 
@@ -117,17 +128,22 @@ def _shard(nodes: Sequence[NodeInput], wanted: Discovery, pool, meme_dir: Path, 
         motifs = found[node.key]
         result = NodeResult(node.rank, node.node, STATUS[motifs.status], len(records[node.key]))
         results.append(add_batched(result, motifs, wanted.min_information_bits))
-        write_meme(meme_dir / node.name / "meme.txt", result.motifs, strands=wanted.strands)
+        if meme_dir:
+            write_meme(meme_dir / node.name / "meme.txt", result.motifs, strands=wanted.strands)
     return results
 
 
 def _external(
-    nodes: Sequence[NodeInput], wanted: Discovery, background: Path | None, meme_dir: Path, threads: int
+    nodes: Sequence[NodeInput],
+    wanted: Discovery,
+    background: Path | None,
+    meme_dir: Path | None,
+    threads: int,
 ) -> list[NodeResult]:
     tool, pool = find_tool(wanted.engine), _pool(background) if wanted.held_out_share else None
 
     def work(node: NodeInput) -> NodeResult:
-        return external_node(node, wanted, pool, meme_dir / node.name, tool)
+        return external_node(node, wanted, pool, meme_dir, tool)
 
     with ThreadPoolExecutor(max(1, threads)) as workers:
         return list(progress(workers.map(work, nodes), what=wanted.engine, total=len(nodes), unit="node"))
