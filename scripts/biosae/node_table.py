@@ -10,7 +10,7 @@ import pandas as pd
 
 from biosae.artefacts import conform
 from biosae.errors import ContractError
-from biosae.motifs.naming import naming_pairs
+from biosae.motifs.naming import log10_e, naming_pairs
 
 NODE_INPUTS = {  # file in the run folder -> its schema
     "selected_nodes.tsv": "selected_nodes",
@@ -95,6 +95,9 @@ def best_motifs(motifs: pd.DataFrame) -> pd.DataFrame:
         one row per node that has a motif, columns node, n_motifs, n_significant_motifs and those of the
         best motif.
     """
+    # where nothing was held out, E is the tool's own
+    e_value = motifs["e_value"].fillna(motifs["tool_e_value"])
+    motifs = motifs.assign(log10_e=log10_e(motifs), e_value=e_value)
     order = motifs.sort_values(
         ["node", "log10_e", "n_sites", "motif"], ascending=[True, True, False, True], na_position="last"
     )

@@ -31,6 +31,17 @@ def plain_scores(query: np.ndarray, target: np.ndarray, distance: str) -> np.nda
     return scores
 
 
+def at_least(steps: np.ndarray, zero: int, first: int, last: int) -> np.ndarray:
+    """P(complete score >= 0, 1, ...) of query columns first..last aligned, the others at the median."""
+    null = np.ones(1)
+    for i in range(first, last + 1):
+        null = np.convolve(null, np.bincount(steps[i]) / steps.shape[1])
+    whole = np.zeros(len(steps) * steps.max() + 1)
+    rest = (len(steps) - (last - first + 1)) * zero
+    whole[rest : rest + len(null)] = null
+    return np.minimum(whole[::-1].cumsum()[::-1], 1.0)
+
+
 def plain_query(query: Motif, targets: list[Motif], distance: str, min_overlap: int) -> list[tuple]:
     """(log10 p, log10 p of the other strand, offset, overlap, reverse) per target, by full tables."""
     width = query.width
@@ -44,18 +55,6 @@ def plain_query(query: Motif, targets: list[Motif], distance: str, min_overlap: 
     scale = np.floor(100 / (high - start) - 1e-9)
     zero = int(-start * scale)
     steps = np.rint((every - median - start) * scale).astype(int)
-    size = width * steps.max() + 1
-
-    def at_least(first: int, last: int) -> np.ndarray:
-        """P(complete score >= 0, 1, ...) of query columns first..last aligned, the others at the median."""
-        null = np.ones(1)
-        for i in range(first, last + 1):
-            null = np.convolve(null, np.bincount(steps[i]) / steps.shape[1])
-        whole = np.zeros(size)
-        rest = (width - (last - first + 1)) * zero
-        whole[rest : rest + len(null)] = null
-        return np.minimum(whole[::-1].cumsum()[::-1], 1.0)
-
     rows = []
     for pair in scores:
         found = []
@@ -71,7 +70,7 @@ def plain_query(query: Motif, targets: list[Motif], distance: str, min_overlap: 
                 )
             )
         with np.errstate(divide="ignore"):
-            no_larger = sum(2 * np.log1p(-at_least(a, b)) for _, a, b in spans)
+            no_larger = sum(2 * np.log1p(-at_least(steps, zero, a, b)) for _, a, b in spans)
         better, other = sorted(found, reverse=True)
         p = [np.log10(max(-np.expm1(no_larger[score[0]]), 1e-320)) for score in (better, other)]
         rows.append((*p, -better[3], better[1], better[2] == -1))
@@ -106,6 +105,13 @@ def test_equals_the_plain_version(seed, distance, min_overlap, query_width):
         np.testing.assert_allclose(
             np.asarray(getattr(fast, name)[0], float), np.array(values, float), rtol=1e-9, atol=1e-12
         )
+
+
+def test_pseudocount_is_a_tenth_of_a_site():
+    """Which a correlation does not see: it matters for the Euclidean distance."""
+    motif = Motif("x", "", [[1, 0, 0, 0], [0.2, 0.3, 0.4, 0.1]], 20)
+    expected = np.array([[20.025, 0.025, 0.025, 0.025], [4.025, 6.025, 8.025, 2.025]]) / 20.1
+    np.testing.assert_allclose(with_pseudocount(motif), expected, rtol=1e-12)
 
 
 def test_equals_memelite():

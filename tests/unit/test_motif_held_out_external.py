@@ -11,15 +11,15 @@ import pytest
 from helpers_meme_suite import DATA, MEME_BODY, MEME_TEXT, STREME_BODY, calls, stand_in
 
 from biosae.errors import InputError
-from biosae.motifs import held_out_external, jobs, node
+from biosae.motifs import background, em, held_out_external, jobs, node
 from biosae.motifs.batched import ControlPool, loci_of, node_seed
 from biosae.motifs.external import WIDEST_TESTED_BP
 from biosae.motifs.fasta import read_fasta
 from biosae.motifs.formats import Motif, read_meme
 from biosae.motifs.held_out_external import held_out_tests, part_a, with_pseudosites
-from biosae.motifs.heldout import log10_fisher
+from biosae.motifs.heldout import choose_threshold, log10_fisher
 from biosae.motifs.options import Discovery
-from biosae.motifs.packing import PAD, reverse_complement
+from biosae.motifs.packing import PAD, prefix, reverse_complement
 from biosae.motifs.parts import prepare
 from biosae.motifs.settings import DiscoverySettings, NodeMotifs
 
@@ -188,6 +188,20 @@ def test_a_planted_motif_and_its_table():
     assert test.share_forward is None
 
 
+def test_the_threshold_is_that_of_part_a():
+    """Part B, cut off, cannot move it; where it could, a third of these random sets would change."""
+    rng = np.random.default_rng(8)
+    for seed in range(10):
+        parts = parts_of(random_sequences(rng, 60, 30), seed=seed)
+        motif = of_word("".join(rng.choice(BASES, 6)), 10, 0.8)
+        state = em.Fit(with_pseudosites(motif, background.composition(parts.tables)), 0.1, 0.0)
+        alone = [prefix(parts.seqlets, parts.n_a), prefix(parts.controls, parts.n_controls_a)]
+        threshold, _ = choose_threshold(*(em.best_sites(packed, state, False).odds for packed in alone))
+        odds = em.best_sites(parts.seqlets, state, False).odds[parts.n_a :]
+        (test,) = held_out_tests(parts, [motif], False)
+        assert test.table[0] == int((odds >= threshold).sum())
+
+
 def test_a_motif_told_twice_counts_once():
     """As in engine batched, the sites of a motif are erased before the next is tested."""
     rng = np.random.default_rng(6)
@@ -222,7 +236,8 @@ def test_a_motif_too_wide_for_the_test_is_an_error():
     assert WIDEST_TESTED_BP <= PAD - 4
     assert wanted().external().max_width == WIDEST_TESTED_BP
     assert wanted(share=0).external().max_width is None
+    DiscoverySettings(max_width=WIDEST_TESTED_BP)
     records = read_fasta(DATA / "3_n127.fa")
-    wide = of_word("ACGTACGT" * 8)
-    with pytest.raises(InputError, match=r"too wide.*64 bp.*60 bp"):
+    wide = of_word("ACGTACGT" * 26)
+    with pytest.raises(InputError, match=r"too wide.*208 bp.*200 bp"):
         held_out_external.discover_node("n", records, None, DiscoverySettings(), 0, lambda part: [wide])

@@ -209,6 +209,6 @@ def test_settings_that_do_not_fit_are_refused_before_work():
             wanted(engine, controls_per_seqlet=0)
         with pytest.raises(ConfigError, match=r"bound on information is negative.*-1"):
             wanted(engine, min_information_bits=-1)
-    with pytest.raises(ConfigError, match="max_width <= 60"):
-        wanted("meme", max_width=80)
-    assert wanted("meme", max_width=80, held_out_share=0).external().max_width == 80
+    with pytest.raises(ConfigError, match="max_width <= 200"):
+        wanted("meme", max_width=300)
+    assert wanted("meme", max_width=300, held_out_share=0).external().max_width == 300

@@ -14,10 +14,9 @@ from helpers_meme_suite import DATA, DATABASE, MEME_BODY, MEME_TEXT, files_of, r
 from biosae.artefacts import read_table, write_table
 from biosae.errors import BiosaeError, ConfigError, ContractError, InputError
 from biosae.motifs import jobs
-from biosae.motifs.collection import with_q_values
-from biosae.motifs.formats import Motif, read_meme
+from biosae.motifs.formats import read_meme
 from biosae.motifs.options import Discovery
-from biosae.motifs.tables import HeldOut, NodeResult, add_external, chunk_table
+from biosae.motifs.tables import chunk_table
 
 NAMES = ["1_n5.fa", "2_n42.fa", "3_n127.fa", "4_n7.fa"]  # planted (half of 3_n127), null, planted, too few
 
@@ -226,6 +225,29 @@ def test_meme_chunks_whole_and_single_node_agree(tmp_path, monkeypatch, meme_on_
     ]
 
 
+def test_held_out_meme_chunks_whole_and_single_node_agree(tmp_path, monkeypatch, meme_on_path):
+    """And its table holds E = p x motifs for MEME as for any engine, beside what MEME says itself."""
+    seqlets = write_run(tmp_path / "seqlets")
+    more = ("--engine", "meme", "--strand", "both")
+    discover_chunks(monkeypatch, seqlets, tmp_path / "run", 3, *more, "--threads", 2)
+    collect(monkeypatch, seqlets, tmp_path / "run")
+    run_program(monkeypatch, "discover_motifs", "--fasta", seqlets, "--output", tmp_path / "out", *more)
+    assert files_of(tmp_path / "run" / "meme") == files_of(tmp_path / "out" / "meme")
+    assert (tmp_path / "run" / "motifs.tsv").read_bytes() == (tmp_path / "out" / "motifs.tsv").read_bytes()
+    one = ("--fasta", seqlets / "3_n127.fa", "--meme-dir", tmp_path / "one")
+    run_program(monkeypatch, "discover_motifs", *one, *more)
+    whole = files_of(tmp_path / "out" / "meme" / "3_n127")
+    assert files_of(tmp_path / "one" / "3_n127") == whole
+    table = read_table(tmp_path / "out" / "motifs.tsv", "motifs")
+    np.testing.assert_allclose(table["log10_e"], table["log10_p"] + np.log10(2), rtol=1e-7)
+    assert table["tool_e_value"].tolist() == [7.8e-124, 3.1e-81] * 3
+    best = table.groupby("node")["q_value"].min()
+    assert best[127] < 1e-8
+    np.testing.assert_allclose(best.min(), table["p_value"].min() * len(table), rtol=1e-6)
+    stated = [motif.e_value for motif in read_meme(tmp_path / "out" / "motifs.meme")]
+    np.testing.assert_allclose(stated, table["e_value"], rtol=1e-8)
+
+
 def test_a_failed_node_does_not_lose_the_others(tmp_path, monkeypatch, meme_on_path):
     seqlets = write_run(tmp_path / "seqlets")
     (meme_on_path / "fail").touch()
@@ -250,47 +272,6 @@ def test_the_meme_suite_is_not_used_unless_asked(tmp_path, monkeypatch, meme_on_
     run_program(monkeypatch, "discover_motifs", "--fasta", seqlets, "--output", tmp_path / "out")
     assert not (meme_on_path / "meme.calls").exists()
     assert set(read_table(tmp_path / "out" / "motifs.tsv", "motifs")["engine"]) == {"batched"}
-
-
-def external_table(motifs, tests=None, bits=0.0):
-    return chunk_table([add_external(NodeResult(1, 9, "ok", 50), motifs, "streme", bits, tests)])
-
-
-def test_q_from_tools_e_values():
-    """min(1, E) stands for p; E of 1e-400, E above 1, no E at all and E = 0 keep their places."""
-    matrix = np.full((6, 4), 0.25)
-    motifs = [
-        Motif("a", "", matrix, log10_e=-400.0),
-        Motif("b", "", matrix, e_value=0.01),
-        Motif("c", "", matrix, e_value=2700.0),
-        Motif("d", "", matrix),
-        Motif("e", "", matrix, log10_p=-3.0),  # STREME's P=: its E is P times six motifs
-        Motif("f", "", matrix, e_value=0.0),
-    ]
-    table = with_q_values(external_table(motifs), 0.05)
-    expected = [0.0, 0.01 * 6 / 4, 1.0, 1.0, 0.006 * 6 / 3, 0.0]
-    np.testing.assert_allclose(table["q_value"].astype(float), expected, atol=1e-300)
-    assert table["tool_log10_e"][0] == -400
-    assert table["e_value"].isna().all()
-    assert table["significant"].tolist() == [True, True, False, False, True, True]
-
-
-def test_q_is_of_the_held_out_p_and_never_of_both():
-    """The tool's E of 1e-400 gives nothing where part B says p = 0.4; the two are refused side by side."""
-    matrix = np.full((6, 4), 0.25)
-    motifs = [Motif("a", "", matrix, log10_e=-400.0), Motif("b", "", matrix, e_value=2700.0)]
-    tests = [HeldOut(30, None, np.log10(0.4), (2, 20, 8, 100)), HeldOut(30, 0.25, -350.0, (20, 20, 0, 100))]
-    chunk = external_table(motifs, tests)
-    table = with_q_values(chunk, 0.05)
-    np.testing.assert_allclose(table["q_value"].astype(float), [0.4, 0.0], atol=1e-300)
-    np.testing.assert_allclose(table["log10_e"].astype(float), [np.log10(0.8), -350 + np.log10(2)], rtol=1e-8)
-    assert table["n_seqlets"].tolist() == [30, 30]
-    assert table["tool_log10_e"][0] == -400
-    assert table["tool_e_value"][1] == 2700
-    assert table["share_forward"].isna().tolist() == [True, False]
-    mixed = pd.concat([chunk, external_table(motifs[:1])], ignore_index=True)
-    with pytest.raises(ContractError, match=r"tested on held-out.*were not.*2 of 3.*1_n9_m1"):
-        with_q_values(mixed, 0.05)
 
 
 def test_flags_of_motifs(whole, tmp_path):

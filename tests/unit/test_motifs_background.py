@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from scipy.stats import chisquare
 
-from biosae.motifs import background, controls, packing, shuffle
+from biosae.motifs import background, controls, packing, reference, shuffle
 from unit.helpers_motifs import markov_windows, uniform
 
 SEQUENCES = ["ACGTACGTTTGA", "ACNNGTACCA", "ttacgRACGT", "A", ""]
@@ -18,33 +18,6 @@ SEQUENCES = ["ACGTACGTTTGA", "ACNNGTACCA", "ttacgRACGT", "A", ""]
 
 def decode(codes: np.ndarray, offsets: np.ndarray) -> list[str]:
     return ["".join("ACGTN"[c] for c in codes[a:b]) for a, b in itertools.pairwise(offsets)]
-
-
-def slow_counts(sequences: list[str], order: int, both: bool) -> Counter:
-    texts = [s.upper() for s in sequences]
-    if both:
-        texts += [packing.reverse_complement(s) for s in texts]
-    words: Counter = Counter()
-    for text in texts:
-        for i in range(len(text) - order):
-            word = text[i : i + order + 1]
-            if set(word) <= set("ACGT"):
-                words[word] += 1
-    return words
-
-
-def slow_tables(sequences: list[str], order: int, both: bool) -> dict[str, float]:
-    """P(last base | context) of every word up to order + 1, from the definition."""
-    tables = {}
-    for o in range(order + 1):
-        words = slow_counts(sequences, o, both)
-        for context in map("".join, itertools.product("ACGT", repeat=o)):
-            total = sum(words[context + base] for base in "ACGT")
-            for base in "ACGT":
-                prior = tables[context[1:] + base] if o else 0.25
-                weight = background.PSEUDOCOUNT
-                tables[context + base] = (words[context + base] + weight * prior) / (total + weight)
-    return tables
 
 
 def test_encode_reads_case_and_turns_other_letters_into_n():
@@ -63,7 +36,7 @@ def test_longest_clean_stretch():
 def test_markov_tables_equal_slow_counts(order, both):
     codes, offsets = packing.encode(SEQUENCES)
     tables = background.fit(codes, offsets, order, both)
-    slow = slow_tables(SEQUENCES, order, both)
+    slow = reference.markov_tables(SEQUENCES, order, both)
     for o in range(order + 1):
         table = tables[background.table_start(o) : background.table_start(o + 1)]
         words = ["".join(w) for w in itertools.product("ACGT", repeat=o + 1)]
@@ -75,18 +48,19 @@ def test_markov_tables_equal_slow_counts(order, both):
 def test_inverse_probabilities_use_the_known_context(order):
     codes, offsets = packing.encode(SEQUENCES)
     packed = packing.pack(codes, offsets, background.fit(codes, offsets, order, False), order)
-    slow = slow_tables(SEQUENCES, order, False)
+    slow = reference.markov_tables(SEQUENCES, order, False)
     expected = []
     for text in SEQUENCES:
         known = ""
         for base in text.upper():
             if base not in "ACGT":
-                expected.append(0.0)
+                expected.append(1.0)
                 known = ""
                 continue
             known = (known[-order:] if order else "") + base
             expected.append(1.0 / slow[known])
     assert packed.inverse[: offsets[-1]] == pytest.approx(expected, rel=1e-12)
+    assert np.exp(packed.log_inverse) == pytest.approx(packed.inverse, rel=1e-12)
 
 
 def test_window_odds_and_places():

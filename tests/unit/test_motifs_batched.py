@@ -8,31 +8,19 @@ import numpy as np
 import pytest
 from scipy.stats import binom
 
-from biosae.errors import ConfigError, InputError
-from biosae.motifs.batched import DiscoverySettings, discover, discover_many, loci_of, node_seed
+from biosae.motifs.batched import (
+    ControlPool,
+    DiscoverySettings,
+    discover,
+    discover_many,
+    loci_of,
+    node_seed,
+)
 from biosae.motifs.packing import reverse_complement
-from unit.helpers_motifs import MEDIUM, STRONG, WEAK, aligned_correlation, markov_windows, plant
+from unit.helpers_motifs import MEDIUM, STRONG, WEAK, aligned_correlation, markov_windows, plant, same, sets
 
 GIVEN = DiscoverySettings()
 BOTH = DiscoverySettings(strand="both")
-
-
-def sets(seed: int, n_nodes: int, n: int, n_background: int = 4000) -> tuple[list[list[str]], list[str]]:
-    """Sets of windows of one AT-rich order-2 chain, and background windows of the same chain."""
-    windows = markov_windows(42, n_background + n_nodes * n, np.random.default_rng(seed))
-    chunks = [windows[n_background + i * n : n_background + (i + 1) * n] for i in range(n_nodes)]
-    return chunks, windows[:n_background]
-
-
-def same(first, second) -> bool:
-    """Two lists of motifs, bit for bit."""
-    return len(first) == len(second) and all(
-        (a.matrix == b.matrix).all()
-        and a.held_out == b.held_out
-        and a.llr == b.llr
-        and a.n_sites == b.n_sites
-        for a, b in zip(first, second, strict=True)
-    )
 
 
 @pytest.mark.parametrize("settings", [GIVEN, BOTH], ids=["given", "both"])
@@ -165,51 +153,6 @@ def test_reverse_complemented_sequences_give_the_same_motifs_on_both_strands(kin
         assert np.array_equal(a.matrix, b.matrix) or np.array_equal(a.matrix, turned)
 
 
-def test_lower_case_is_its_base():
-    (windows,), _ = sets(11, 1, 120)
-    sequences = plant(windows, STRONG, 0.6, False, np.random.default_rng(3))
-    assert same(discover(sequences, None, GIVEN, 0), discover([s.lower() for s in sequences], None, GIVEN, 0))
-
-
-def test_n_is_never_part_of_a_site():
-    (windows,), background = sets(12, 1, 200)
-    sequences = plant(windows, STRONG, 0.7, False, np.random.default_rng(3))
-    broken = [s.replace("GACT", "GNCT").replace("GAGT", "GNGT") for s in sequences]
-    motifs = discover(broken, background, GIVEN, 0)
-    assert all(aligned_correlation(m.matrix, STRONG, False) < 0.9 for m in motifs)
-
-
-@pytest.mark.parametrize(
-    ("sequences", "status"),
-    [
-        ([], "too few sequences"),
-        (["ACGTACGTACGT"], "too few sequences"),
-        (["ACGTACGTACGT", "TTGACGATCGA"], "too few sequences"),
-        (
-            ["ACGTACGTACGTAC", "TTGACGATCGAGAT", "GGACATTACAGGAT", "TGACCAGATTACAA", "CCAGTACCAGATTC"],
-            "too few sequences",
-        ),
-        (["ACGTA"] * 50, "too short"),
-        (["N" * 42] * 50, "too short"),
-        (["ACGTNACGTNACGTN"] * 50, "too short"),
-        (["ACGTACGTACGT"] * 50, "too few sequences"),
-    ],
-)
-def test_what_cannot_be_tested_gives_no_motif_and_says_so(sequences, status):
-    for settings in (GIVEN, BOTH):
-        motifs = discover(sequences, None, settings, 0)
-        assert (list(motifs), motifs.status, motifs.n_sequences) == ([], status, len(sequences))
-
-
-def test_all_a_and_near_copies_do_not_crash_or_mislead():
-    (windows,), background = sets(13, 1, 60, 1500)
-    for sequences in (["A" * length for length in range(20, 60)], windows[:12] * 20):
-        for pool in (background, None):
-            for motif in discover(sequences, pool, BOTH, 0):
-                assert motif.p_value > 0.001
-                assert np.isfinite(motif.matrix).all() and np.isfinite(motif.llr)
-
-
 def test_sequences_of_different_lengths():
     (windows,), background = sets(14, 1, 300)
     sequences = plant(windows, STRONG, 0.6, False, np.random.default_rng(3))
@@ -238,24 +181,28 @@ def test_background_too_small_falls_back_to_shuffles_and_says_so(caplog):
     assert all(m.controls == "shuffled" for m in motifs)
 
 
-@pytest.mark.parametrize(
-    "wrong",
-    [
-        {"strand": "forward"},
-        {"min_width": 2},
-        {"min_width": 12, "max_width": 8},
-        {"background_order": 9},
-        {"held_out_share": 1.0},
-        {"motifs_per_node": 0},
-    ],
-)
-def test_wrong_settings_are_refused(wrong):
-    with pytest.raises(ConfigError, match="Motif discovery settings"):
-        DiscoverySettings(**wrong)
+def test_a_pool_made_before_serves_shards_alike():
+    chunks, background = sets(18, 3, 60, 1500)
+    nodes = [(str(i), chunk) for i, chunk in enumerate(chunks)]
+    whole = discover_many(nodes, background, GIVEN, 1)
+    pool = ControlPool(background)
+    shards = {}
+    for node in nodes:
+        shards |= discover_many((node for node in [node]), pool, GIVEN, 1)  # a generator will do
+    assert list(shards) == list(whole)
+    assert all(same(shards[name], whole[name]) for name in whole)
 
 
-def test_wrong_nodes_are_refused():
-    with pytest.raises(InputError, match="comes twice"):
-        discover_many([("a", ["ACGT"]), ("a", ["ACGT"])], [], GIVEN, 0)
-    with pytest.raises(InputError, match=r"node 'a'.*1 loci.*2, one per sequence"):
-        discover_many([("a", ["ACGT", "ACGT"])], [], GIVEN, 0, groups={"a": ["x"]})
+@pytest.mark.parametrize("columns", [5, 45])
+def test_narrow_and_wide_motifs(columns):
+    """A 5-bp word and an element wider than the default's 30 bp."""
+    rng = np.random.default_rng(20)
+    windows = markov_windows(60, 3300, rng)
+    matrix = np.full((columns, 4), 0.01)
+    matrix[np.arange(columns), rng.integers(4, size=columns) if columns > 5 else [2, 1, 2, 1, 0]] = 0.97
+    sequences = plant(windows[:300], matrix, 0.9 if columns == 5 else 0.5, False, rng)
+    settings = replace(GIVEN, min_width=5, max_width=60, motifs_per_node=1)
+    motif = discover(sequences, windows[300:], settings, 0)[0]
+    assert columns <= motif.width <= columns + 3
+    assert aligned_correlation(motif.matrix, matrix, False) > 0.95
+    assert motif.log10_p < -5

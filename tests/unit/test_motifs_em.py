@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from biosae.motifs import background, em, packing, width
+from biosae.motifs import background, em, packing, reference, width
 from unit.helpers_motifs import MEDIUM, STRONG, aligned_correlation, plant, uniform
 
 SEQUENCES = [
@@ -25,38 +25,6 @@ def pack(sequences: list[str], order: int = 2, both: bool = False) -> tuple[pack
     return packing.pack(codes, offsets, tables, order), background.composition(tables)
 
 
-def slow_places(packed: packing.Packed, matrix: np.ndarray, both: bool):
-    """Per sequence a list of (start, forward, odds, bases on the motif's strand)."""
-    w = len(matrix)
-    for s in range(packed.n):
-        places = []
-        for start in range(packed.offsets[s], packed.offsets[s + 1] - w + 1):
-            bases = packed.codes[start : start + w].astype(int)
-            if (bases > 3).any():
-                continue
-            bg = np.prod(1.0 / packed.inverse[start : start + w])
-            for forward in (True, False) if both else (True,):
-                read = bases if forward else 3 - bases[::-1]
-                places.append((start, forward, np.prod(matrix[np.arange(w), read]) / bg, read))
-        yield places
-
-
-def slow_step(packed: packing.Packed, matrix: np.ndarray, rate: float, composition: np.ndarray, both: bool):
-    """One EM step from the definition: new matrix, new rate, log likelihood ratio."""
-    counts, llr, sites = np.zeros(matrix.shape), 0.0, 0.0
-    for s, places in enumerate(slow_places(packed, matrix, both)):
-        without = (1 - rate) * packed.rival[s]
-        total = without + sum(rate * odds / len(places) for _, _, odds, _ in places)
-        llr += math.log(total)
-        for _, _, odds, read in places:
-            z = rate * odds / len(places) / total
-            sites += z
-            counts[np.arange(len(matrix)), read] += z
-    counts += em.PSEUDOCOUNT * composition
-    rate = min(max(sites / packed.n, 1 / (packed.n + 1)), em.MAX_RATE)
-    return counts / counts.sum(axis=1, keepdims=True), rate, llr
-
-
 @pytest.mark.parametrize("order", [0, 2, 3])
 @pytest.mark.parametrize("both", [False, True])
 @pytest.mark.parametrize("columns", [3, 5, 8, 9])
@@ -65,26 +33,60 @@ def test_one_em_step_equals_the_reference(order, both, columns):
     packed.rival[:] = [1.0, 2.5, 0.7, 1.0, 1.0]
     start = STRONG[:columns]
     state = em.fit(packed, start, 0.4, composition, both, rounds=1)
-    matrix, rate, llr = slow_step(packed, start, 0.4, composition, both)
-    assert state.llr == pytest.approx(llr, abs=1e-9)
-    assert state.rate == pytest.approx(rate, abs=1e-7)
-    assert state.matrix == pytest.approx(matrix, abs=1e-7)  # SKIP leaves out places below 1e-9
+    slow = reference.fit(packed, start, 0.4, composition, both, rounds=1)
+    assert state.llr == pytest.approx(slow.llr, abs=1e-9)
+    assert state.rate == pytest.approx(slow.rate, abs=1e-9)
+    assert state.matrix == pytest.approx(slow.matrix, abs=1e-9)
     assert (start == STRONG[:columns]).all()
 
 
+def test_one_em_step_by_hand():
+    """Uniform background, one place in each of two sequences: the posterior is a division."""
+    packed, _ = pack(["ACGT", "ACGA"], 0)
+    packed.inverse[:] = 4.0
+    packed.forget_windows()
+    matrix = np.array([[0.7, 0.1, 0.1, 0.1]] * 3 + [[0.1, 0.1, 0.1, 0.7]])
+    odds = [0.7 * 0.1 * 0.1 * 0.7 * 256, 0.7 * 0.1 * 0.1 * 0.1 * 256]
+    z = [0.4 * x / (0.6 + 0.4 * x) for x in odds]
+    quarter = np.full(4, 0.25)
+    for engine in (em, reference):
+        state = engine.fit(packed, matrix, 0.4, quarter, False, 1)
+        assert state.llr == pytest.approx(sum(math.log(0.6 + 0.4 * x) for x in odds), abs=1e-9)
+        assert state.rate == pytest.approx(max(sum(z) / 2, 1 / 3))  # never below 1 / (n + 1)
+        total = sum(z) + em.PSEUDOCOUNT
+        assert state.matrix[3] == pytest.approx(
+            [(z[1] + 0.125) / total, 0.125 / total, 0.125 / total, (z[0] + 0.125) / total]
+        )
+
+
 @pytest.mark.parametrize("both", [False, True])
-def test_several_em_steps_equal_the_reference(both):
+def test_several_em_steps_equal_the_reference(both, monkeypatch):
     rng = np.random.default_rng(0)
     packed, composition = pack(plant(uniform(30, 30, rng), STRONG, 0.7, both, rng), 2, both)
-    matrix, rate = STRONG[1:8], 0.3
-    state = em.fit(packed, matrix, rate, composition, both, rounds=3)
-    history = []
-    for _ in range(3):
-        matrix, rate, llr = slow_step(packed, matrix, rate, composition, both)
-        history.append(llr)
-    assert state.llr == pytest.approx(history[-1], abs=1e-6)
-    assert state.matrix == pytest.approx(matrix, abs=1e-6)
-    assert (np.diff(history) > -0.05).all()  # EM climbs, but for the pseudocount
+    state = em.fit(packed, STRONG[1:8], 0.3, composition, both, rounds=4)
+    slow = reference.fit(packed, STRONG[1:8], 0.3, composition, both, rounds=4)
+    assert state.llr == pytest.approx(slow.llr, abs=1e-8)
+    assert state.rate == pytest.approx(slow.rate, abs=1e-9)
+    assert state.matrix == pytest.approx(slow.matrix, abs=1e-9)
+    history = [em.fit(packed, STRONG[1:8], 0.3, composition, both, rounds).llr for rounds in (1, 2, 3, 4)]
+    assert (np.diff(history) > -0.05).all()  # EM climbs, but for the pseudocount and SKIP
+    monkeypatch.setattr(em, "SKIP", 0.0)  # read by the reference; it is compiled into the kernel
+    unskipped = reference.fit(packed, STRONG[1:8], 0.3, composition, both, rounds=4)
+    assert state.matrix == pytest.approx(unskipped.matrix, abs=0.02)
+
+
+def test_tiles_do_not_show(monkeypatch):
+    rng = np.random.default_rng(4)
+    sequences = (
+        uniform(3, 3000, rng) + uniform(40, 30, rng) + ["", "ACG"]
+    )  # longer than a tile, and many in one
+    packed, composition = pack(plant(sequences, STRONG, 1.0, False, rng), 1)
+    state = em.fit(packed, STRONG, 0.4, composition, False, rounds=1)
+    slow = reference.fit(packed, STRONG, 0.4, composition, False, rounds=1)
+    assert state.llr == pytest.approx(slow.llr, abs=1e-8)
+    assert state.matrix == pytest.approx(slow.matrix, abs=1e-9)
+    sites, slow_sites = (engine.best_sites(packed, state, False) for engine in (em, reference))
+    assert (sites.starts == slow_sites.starts).all()
 
 
 @pytest.mark.parametrize("both", [False, True])
@@ -92,18 +94,38 @@ def test_best_sites_equal_the_reference(both):
     packed, _ = pack(SEQUENCES, 1, both)
     packed.rival[:] = [1.0, 3.0, 1.0, 1.0, 1.0]
     state = em.Fit(STRONG, 0.4, 0.0)
-    sites = em.best_sites(packed, state, both)
-    for s, places in enumerate(slow_places(packed, STRONG, both)):
-        if not places:
-            assert (sites.odds[s], sites.starts[s], sites.posterior[s]) == (0.0, -1, 0.0)
-            continue
-        start, forward, odds, _ = max(places, key=lambda place: place[2])
-        assert (sites.starts[s], sites.forward[s]) == (start, forward)
-        assert sites.odds[s] == pytest.approx(odds)
-        ratio = np.mean([place[2] for place in places])
-        assert sites.ratio[s] == pytest.approx(ratio)
-        want = 0.4 * ratio / (0.6 * packed.rival[s] + 0.4 * ratio)
-        assert sites.posterior[s] == pytest.approx(want)
+    sites, slow = em.best_sites(packed, state, both), reference.best_sites(packed, state, both)
+    assert (sites.starts == slow.starts).all()
+    assert (sites.forward == slow.forward).all()
+    for name in ("odds", "ratio", "posterior"):
+        assert getattr(sites, name) == pytest.approx(getattr(slow, name), rel=1e-9)
+    assert sites.starts[3] == sites.starts[4] == -1
+    assert sites.odds[:3].min() > 0
+
+
+@pytest.mark.parametrize("both", [False, True])
+@pytest.mark.parametrize("threshold", [1e-3, 10.0, math.inf])
+def test_erased_sites_equal_the_reference(both, threshold):
+    fast, slow = pack(SEQUENCES, 1, both)[0], pack(SEQUENCES, 1, both)[0]
+    state = em.Fit(STRONG, 0.2, 0.0)
+    em.erase_sites(fast, state, both, threshold)
+    reference.erase_sites(slow, state, both, threshold)
+    assert (fast.codes == slow.codes).all()
+    assert (fast.codes != pack(SEQUENCES, 1, both)[0].codes).any()
+
+
+@pytest.mark.parametrize("both", [False, True])
+@pytest.mark.parametrize("columns", [5, 9])
+def test_column_gains_equal_the_reference(both, columns):
+    rng = np.random.default_rng(1)
+    sequences = [*SEQUENCES, *plant(uniform(20, 26, rng), STRONG, 0.7, both, rng)]
+    packed, _ = pack(sequences, 2, both)
+    packed.rival[:] = rng.random(len(sequences)) + 0.5
+    state = em.Fit(STRONG[:columns], 0.5, 0.0)
+    fast, slow = width.column_gains(packed, state, both), reference.column_gains(packed, state, both)
+    for ours, theirs in zip(fast, slow, strict=True):
+        assert ours == pytest.approx(theirs, abs=1e-9)
+    assert fast[2][0] > 0  # sites too near an end
 
 
 def test_erased_sites_are_never_used_again():

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import itertools
+import math
 import re
 
 import numpy as np
 import pytest
 
-from biosae.motifs import background, packing, seeds
+from biosae.motifs import background, packing, reference, seeds
 from unit.helpers_motifs import markov_windows, uniform
 
 
@@ -21,53 +21,56 @@ def number(word: str) -> int:
     return int("".join(str("ACGT".index(c)) for c in word), 4)
 
 
-def slow_holders(sequences: list[str], both: bool):
-    """Sets of dyads (gap, word) and of octamers within one mismatch, a sequence at a time."""
-    for text in sequences:
-        strands = [text, packing.reverse_complement(text)] if both else [text]
-        dyads, octamers = set(), set()
-        for strand in strands:
-            for i in range(len(strand)):
-                for gap in range(seeds.MAX_GAP + 1):
-                    window = strand[i : i + 6 + gap]
-                    if len(window) == 6 + gap and set(window) <= set("ACGT"):
-                        dyads.add((gap, number(window[:3] + window[-3:])))
-                window = strand[i : i + 8]
-                if len(window) == 8 and set(window) <= set("ACGT"):
-                    octamers.add(number(window))
-                    for k, base in itertools.product(range(8), "ACGT"):
-                        octamers.add(number(window[:k] + base + window[k + 1 :]))
-        yield dyads, octamers
-
-
 @pytest.mark.parametrize("both", [False, True])
 def test_counts_equal_a_slow_reference(both):
     rng = np.random.default_rng(0)
     sequences = [*uniform(6, 25, rng), "ACGTACGTACGTACGTACGT", "ACGNNACGTACGTTNACGTACG", "ACG", ""]
-    dyads, octamers, places = seeds.count_words(pack(sequences), both)
-    slow_dyads, slow_octamers = np.zeros_like(dyads), np.zeros_like(octamers)
-    for held_dyads, held_octamers in slow_holders(sequences, both):
-        for gap, word in held_dyads:
-            slow_dyads[gap, word] += 1
-        slow_octamers[list(held_octamers)] += 1
-    assert (dyads == slow_dyads).all()
-    assert (octamers == slow_octamers).all()
-    clean = [
-        sum(set(s[i : i + 8]) <= set("ACGT") and len(s[i : i + 8]) == 8 for i in range(len(s)))
-        for s in sequences
-    ]
-    assert places[8] == pytest.approx(np.mean(clean))
+    counts, places = seeds.count_words(pack(sequences), both)
+    slow_counts, slow_places = reference.count_words(pack(sequences), both)
+    assert (counts == slow_counts).all()
+    assert places == pytest.approx(slow_places)
+    assert counts[: seeds.DYADS].max() >= 2
+
+
+@pytest.mark.parametrize("both", [False, True])
+def test_a_word_and_its_reverse_complement_are_one_word(both):
+    counts, _ = seeds.count_words(pack(["TTTGACGTCC", "GGACGTCAAA"]), both)
+    expected = {"TTTGAC": 2 if both else 1, "GTCAAA": 2 if both else 1}
+    found = {w: counts[number(min(w, packing.reverse_complement(w)) if both else w)] for w in expected}
+    assert found == expected
 
 
 def test_expected_share_is_close_to_what_random_sequences_show():
     sequences = markov_windows(42, 3000, np.random.default_rng(1))
     packed = pack(sequences)
     tables = background.fit(packed.codes, packed.offsets, 2, False)
-    dyads, octamers, places = seeds.count_words(packed, False)
-    expected_dyads, expected_octamers = seeds._expected(tables, 2, False, places)
-    assert np.corrcoef(dyads[0] / 3000, expected_dyads[0])[0, 1] > 0.9
-    assert (dyads / 3000).mean() == pytest.approx(expected_dyads.mean(), rel=0.05)
-    assert (octamers / 3000).mean() == pytest.approx(expected_octamers.mean(), rel=0.05)
+    counts, places = seeds.count_words(packed, False)
+    likely = seeds.word_probabilities(tables, 2, False)
+    for words, span in ((slice(0, 4096), 6), (slice(seeds.DYADS, None), 8)):
+        expected = -np.expm1(-likely[words] * places[span])
+        assert (counts[words] / 3000).mean() == pytest.approx(expected.mean(), rel=0.05)
+        assert np.corrcoef(counts[words] / 3000, expected)[0, 1] > 0.9
+    turned = seeds.word_probabilities(tables, 2, True)
+    word, other = number("AACGTC"), number("GACGTT")
+    assert turned[word] == turned[other] == pytest.approx(likely[word] + likely[other])
+
+
+def test_scores_are_the_likelihood_ratio_of_the_share():
+    counts, control_counts, likely = (np.zeros(seeds.WORDS, kind) for kind in (np.int32, np.int32, float))
+    places = np.arange(seeds.MAX_GAP + 9, dtype=float)[::-1].copy()
+    octamer, dyad = seeds.DYADS + 77, 3 * 4096 + 5
+    counts[[octamer, dyad, 9]], control_counts[[octamer, dyad, 9]], likely[:] = (
+        [40, 100, 1],
+        [50, 10, 0],
+        1e-4,
+    )
+    scores = seeds._scores(counts, 100, control_counts, 500, likely, places)
+    q = (50 + 500 * -math.expm1(-1e-4 * places[8])) / 1000
+    want = 100 * (0.4 * math.log(0.4 / q) + 0.6 * math.log(0.6 / (1 - q)))
+    assert scores[octamer] == pytest.approx(want)
+    q = (10 + 500 * -math.expm1(-1e-4 * places[9])) / 1000
+    assert scores[dyad] == pytest.approx(100 * math.log(1 / q))
+    assert np.flatnonzero(scores).tolist() == sorted([octamer, dyad])  # one sequence is no evidence
 
 
 @pytest.mark.parametrize("both", [False, True])
@@ -82,7 +85,8 @@ def test_planted_word_is_the_first_seed(both, word):
         sequences[i] = sequences[i][:9] + text + sequences[i][9 + len(text) :]
     packed = pack(sequences)
     tables = background.fit(*packing.encode(controls), 2, both)
-    found = seeds.find_seeds(packed, pack(controls), tables, 2, both, 8)
+    likely = seeds.word_probabilities(tables, 2, both)
+    found = seeds.find_seeds(packed, pack(controls), likely, both, 8)
     first = "".join("ACGT."[c] for c in found[0]).rstrip(".")
     forms = (first, packing.reverse_complement(first)) if both else (first,)
     assert any(re.search(form, word) for form in forms), first
@@ -93,8 +97,8 @@ def test_a_word_repeated_inside_one_sequence_is_no_seed():
     rng = np.random.default_rng(3)
     sequences = [*uniform(100, 42, rng)[1:], "TGACGT" * 7]
     packed = pack(sequences)
-    dyads, _, _ = seeds.count_words(packed, False)
-    assert dyads[0, number("TGACGT")] <= 3
+    counts, _ = seeds.count_words(packed, False)
+    assert counts[number("TGACGT")] <= 3
 
 
 def test_similar_words_are_dropped_on_either_strand():

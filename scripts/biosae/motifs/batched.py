@@ -36,6 +36,7 @@ __all__ = [
     "discover_many",
     "loci_of",
     "node_seed",
+    "warm_up",
 ]
 
 
@@ -105,6 +106,17 @@ def discover_many(
     if show_progress:
         found = progress(found, what="discovering motifs", total=len(nodes), unit="node")
     return {name: motifs for (name, _), motifs in zip(nodes, found, strict=True)}
+
+
+def warm_up() -> None:
+    """Compile every kernel (into ``NUMBA_CACHE_DIR``): both strands, with and without a background."""
+    words = ("ACGTTGCATGCCA", "TTGACGTCATCGA", "GGCATTACAGATC", "CCAGTTTACCGTA")
+    sequences = [f"{words[i % 4]}{words[i * 7 % 4]}TGACTCAT{words[i // 4 % 4]}" for i in range(16)]
+    background = [f"{a}{b}{c}{d}"[:47] for a in words for b in words for c in words for d in words]
+    for strand in ("given", "both"):
+        settings = DiscoverySettings(strand=strand, seeds=2, refined=1, max_width=12)
+        for controls in (background, None):
+            discover(sequences, controls, settings, 0)
 
 
 def _pool(background: Sequence[str] | None) -> ControlPool | None:

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from biosae.artefacts import conform, load_schema
-from biosae.motifs.naming import naming_pairs
+from biosae.motifs.naming import log10_e, naming_pairs
 
 PROMISCUOUS_SHARE = (
     0.01  # of null motifs with a significant match; by chance 0.05 / database size is expected
@@ -36,7 +36,7 @@ def best_figures(nodes: Sequence[int], motifs: pd.DataFrame, matches: pd.DataFra
     """Columns motif (lowest log10 E) and match (lowest log10 p, unflagged motifs) by node; inf: none."""
     unflagged = matches[matches["query_flag"].isna()]
     figures = {
-        "motif": motifs["log10_e"].astype("float64").groupby(motifs["node"]).min(),
+        "motif": log10_e(motifs).groupby(motifs["node"]).min(),
         "match": unflagged["log10_p"].astype("float64").groupby(unflagged["node"]).min(),
     }
     return pd.DataFrame(figures).reindex(pd.Index(nodes, name="node")).fillna(np.inf).astype("float64")

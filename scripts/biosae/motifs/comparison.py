@@ -1,12 +1,14 @@
 """TomTom's comparison of motifs: p of the best alignment, its offset, overlap and strand, for all pairs.
 
 Method: Gupta et al., Genome Biology 8:R24 (2007), with the conventions of the MEME Suite's ``tomtom``
-(https://meme-suite.org/meme/doc/tomtom.html). Query and target get a pseudocount of 0.1 site. A column of
-the query is scored against every column of every target, on both strands; its scores are shifted so that
-their median is 0 and rounded to at most 100 steps over the whole query. An alignment scores the sum of its
-columns; a query column outside it counts 0, the median ("complete scores"). The null of an alignment is the
-convolution of its columns' score distributions; p is that of the largest of all alignments of a target of
-that width on both strands, taken as independent.
+(https://meme-suite.org/meme/doc/tomtom.html), whose p-values, offsets, overlaps and strands it repeats
+(tests/unit/test_matching.py). Query and target get a pseudocount of 0.1 site, (p nsites + 0.1 / 4) /
+(nsites + 0.1), which Euclidean distance sees and a correlation does not. A column of the query is scored
+against every column of every target, on both strands; its scores are shifted so that their lower median is
+0 and rounded to at most 100 steps over the whole query. An alignment scores the sum of its columns; a query
+column outside it counts 0, the median ("complete scores"). The null of an alignment is the convolution of
+its columns' score distributions; p is that of the largest of all alignments of a target of that width on
+both strands, taken as independent.
 
 Fast path: equal target columns are scored once; medians by counting, not sorting; of the nulls only the
 range of scores that occur is kept, so memory grows with the square of the width, not its cube. Against 1,019

@@ -84,7 +84,8 @@ class ControlPool:
         for (wanted_strata, wanted_lengths), share in zip(parts, np.split(chosen, ends[:-1]), strict=True):
             rows, seqlets = _match(pool_strata[share], wanted_strata, copies)
             rows = share[rows]
-            fits = lengths[rows] >= wanted_lengths[seqlets]
+            fits = np.flatnonzero(lengths[rows] >= wanted_lengths[seqlets])
+            fits = rng.permutation(fits)  # the first of them are a sample of all
             rows, cut = rows[fits], wanted_lengths[seqlets[fits]]
             out.append(_cut(self._codes, starts[rows] + (lengths[rows] - cut) // 2, cut, PAD))
             short += copies * len(wanted_strata) - len(rows)

@@ -24,8 +24,9 @@ from numba import njit
 from biosae.motifs.packing import Packed
 
 PSEUDOCOUNT = 0.5  # pseudo-sites of a matrix in all, spread over bases as in the background
-SKIP = 1e-9  # places of lower posterior add nothing to the counts
-TOLERANCE = 1e-6  # EM stops when the log likelihood per sequence rises by less (nats)
+SKIP = 1e-3  # places of lower posterior add nothing to the counts
+TILE = 2048  # positions worked on at a time: their odds stay in the cache, loops over them are long
+TOLERANCE = 1e-4  # EM stops when the log likelihood per sequence rises by less (nats)
 MAX_RATE = 0.999  # keeps 1 - rate > 0
 
 
@@ -118,96 +119,114 @@ def erase_sites(packed: Packed, state: Fit, both_strands: bool, threshold: float
 
 
 @njit(cache=True, nogil=True)
-def _tables(matrix, reverse):
-    """Products over each four columns, (blocks, 256); columns past the end count 1."""
+def _tables(matrix, both):
+    """Products over each four columns, (strands, blocks, 256); columns past the end count 1."""
     width = matrix.shape[0]
-    blocks = (width + 3) // 4
-    tables = np.ones((blocks, 256))
-    for block in range(blocks):
-        for word in range(256):
-            for k in range(4):
-                column = 4 * block + k
-                if column < width:
-                    base = (word >> (6 - 2 * k)) & 3
-                    if reverse:
-                        tables[block, word] *= matrix[width - 1 - column, 3 - base]
-                    else:
-                        tables[block, word] *= matrix[column, base]
+    tables = np.ones((2 if both else 1, (width + 3) // 4, 256))
+    for strand in range(tables.shape[0]):
+        for column in range(width):
+            shift = 6 - 2 * (column & 3)
+            for word in range(256):
+                base = (word >> shift) & 3
+                factor = matrix[width - 1 - column, 3 - base] if strand else matrix[column, base]
+                tables[strand, column >> 2, word] *= factor
     return tables
 
 
 @njit(cache=True, nogil=True)
 def _odds(tetramers, window_odds, tables, start, stop, out):
-    """Odds of the places start..stop into out[0..stop - start]."""
+    """Odds of the places start..stop on each strand into out[strand, 0..stop - start]."""
     n = stop - start
-    for j in range(n):
-        out[j] = window_odds[start + j] * tables[0, tetramers[start + j]]
-    for block in range(1, tables.shape[0]):
-        shift = start + 4 * block
+    blocks = tables.shape[1]
+    for strand in range(tables.shape[0]):
+        table, odds = tables[strand], out[strand]
         for j in range(n):
-            out[j] *= tables[block, tetramers[shift + j]]
+            odds[j] = window_odds[start + j] * table[0, tetramers[start + j]]
+        for block in range(1, blocks - 1, 2):  # two at a time: fewer loads and stores of the product
+            at = start + 4 * block
+            for j in range(n):
+                odds[j] *= table[block, tetramers[at + j]] * table[block + 1, tetramers[at + 4 + j]]
+        if blocks % 2 == 0:
+            at = start + 4 * (blocks - 1)
+            for j in range(n):
+                odds[j] *= table[blocks - 1, tetramers[at + j]]
+
+
+@njit(cache=True, nogil=True)
+def _tile(offsets, first):
+    """The sequence after the last of a tile that starts with ``first``: TILE positions or a little more."""
+    last = first + 1
+    while last < len(offsets) - 1 and offsets[last] - offsets[first] < TILE:
+        last += 1
+    return last
+
+
+@njit(cache=True, nogil=True)
+def _room(offsets, strands):
+    """An array for the odds of the largest tile."""
+    longest = 1
+    for s in range(len(offsets) - 1):
+        longest = max(longest, offsets[s + 1] - offsets[s])
+    return np.empty((strands, TILE + longest))
 
 
 @njit(cache=True, nogil=True)
 def _collect(tetramers, start, odds, n, scale, counts):
-    """Add posteriors to the 4-mer counts of every block."""
+    """Add posteriors of one strand of a sequence to the 4-mer counts of every block."""
+    least = SKIP / scale
     for j in range(n):
-        z = odds[j] * scale
-        if z > SKIP:
+        if odds[j] > least:
+            z = odds[j] * scale
             for block in range(counts.shape[0]):
                 counts[block, tetramers[start + j + 4 * block]] += z
 
 
 @njit(cache=True, nogil=True)
-def _pass(tetramers, offsets, window_odds, allowed, rival, matrix, rate, both, counts, reverse_counts):
+def _pass(tetramers, offsets, window_odds, allowed, rival, matrix, rate, both, counts):
     """One E-step: fills the 4-mer counts; returns the llr and the expected number of sites."""
-    tables = _tables(matrix, False)
-    reverse_tables = _tables(matrix, True) if both else tables
-    counts[:] = 0.0
-    reverse_counts[:] = 0.0
-    longest = 1
-    for s in range(len(allowed)):
-        longest = max(longest, offsets[s + 1] - offsets[s])
-    forward = np.empty(longest)
-    backward = np.empty(longest)
+    tables = _tables(matrix, both)
+    strands = tables.shape[0]
+    counts.fill(0.0)
+    odds = _room(offsets, strands)
     llr = 0.0
     sites = 0.0
-    for s in range(len(allowed)):
-        if allowed[s] == 0:
-            llr += math.log((1.0 - rate) * rival[s])  # cannot hold a site: evidence against a high rate only
-            continue
-        start = offsets[s]
-        n = offsets[s + 1] - start
-        _odds(tetramers, window_odds, tables, start, start + n, forward)
-        total = 0.0
-        for j in range(n):
-            total += forward[j]
-        if both:
-            _odds(tetramers, window_odds, reverse_tables, start, start + n, backward)
-            for j in range(n):
-                total += backward[j]
-        prior = rate / (allowed[s] * (2 if both else 1))
-        likelihood = (1.0 - rate) * rival[s] + prior * total
-        llr += math.log(likelihood)
-        sites += prior * total / likelihood
-        _collect(tetramers, start, forward, n, prior / likelihood, counts)
-        if both:
-            _collect(tetramers, start, backward, n, prior / likelihood, reverse_counts)
+    last = 0
+    while last < len(allowed):
+        first, last = last, _tile(offsets, last)
+        origin = offsets[first]
+        _odds(tetramers, window_odds, tables, origin, offsets[last], odds)
+        for s in range(first, last):
+            if allowed[s] == 0:  # cannot hold a site: evidence against a high rate only
+                llr += math.log((1.0 - rate) * rival[s])
+                continue
+            start = offsets[s] - origin
+            n = offsets[s + 1] - offsets[s] - matrix.shape[0] + 1
+            total = 0.0
+            for strand in range(strands):
+                for j in range(start, start + n):
+                    total += odds[strand, j]
+            prior = rate / (allowed[s] * strands)
+            likelihood = (1.0 - rate) * rival[s] + prior * total
+            llr += math.log(likelihood)
+            sites += prior * total / likelihood
+            for strand in range(strands):
+                _collect(tetramers, offsets[s], odds[strand, start:], n, prior / likelihood, counts[strand])
     return llr, sites
 
 
 @njit(cache=True, nogil=True)
-def _column_counts(counts, reverse_counts, width):
+def _column_counts(counts, width):
     """4-mer counts as (w, 4) base counts on the motif's strand."""
     out = np.zeros((width, 4))
-    for block in range(counts.shape[0]):
-        for word in range(256):
-            for k in range(4):
-                column = 4 * block + k
-                if column < width:
-                    base = (word >> (6 - 2 * k)) & 3
-                    out[column, base] += counts[block, word]
-                    out[width - 1 - column, 3 - base] += reverse_counts[block, word]
+    for strand in range(counts.shape[0]):
+        for column in range(width):
+            shift = 6 - 2 * (column & 3)
+            for word in range(256):
+                base = (word >> shift) & 3
+                if strand:
+                    out[width - 1 - column, 3 - base] += counts[strand, column >> 2, word]
+                else:
+                    out[column, base] += counts[strand, column >> 2, word]
     return out
 
 
@@ -217,20 +236,16 @@ def _em(
 ):
     width = start_matrix.shape[0]
     matrix = start_matrix.copy()
-    blocks = (width + 3) // 4
-    counts = np.zeros((blocks, 256))
-    reverse_counts = np.zeros((blocks, 256))
+    counts = np.zeros((2 if both else 1, (width + 3) // 4, 256))
     n = max(len(allowed), 1)
     llr = 0.0
     before = -np.inf
     for _ in range(rounds):
-        llr, sites = _pass(
-            tetramers, offsets, window_odds, allowed, rival, matrix, rate, both, counts, reverse_counts
-        )
+        llr, sites = _pass(tetramers, offsets, window_odds, allowed, rival, matrix, rate, both, counts)
         if llr - before < tolerance * n:
             break  # matrix and rate are those that llr was measured with
         before = llr
-        columns = _column_counts(counts, reverse_counts, width)
+        columns = _column_counts(counts, width)
         for i in range(width):
             total = columns[i].sum() + PSEUDOCOUNT
             for base in range(4):
@@ -246,35 +261,36 @@ def _best(tetramers, offsets, window_odds, allowed, matrix, both):
     starts = np.full(n, -1, np.int64)
     forward = np.ones(n, np.bool_)
     ratio = np.zeros(n)
-    longest = 1
-    for s in range(n):
-        longest = max(longest, offsets[s + 1] - offsets[s])
-    odds = np.empty(longest)
-    for strand in range(2 if both else 1):
-        tables = _tables(matrix, strand == 1)
-        for s in range(n):
-            start = offsets[s]
-            length = offsets[s + 1] - start
-            _odds(tetramers, window_odds, tables, start, start + length, odds)
-            for j in range(length):
-                ratio[s] += odds[j]
-                if odds[j] > best[s]:
-                    best[s] = odds[j]
-                    starts[s] = start + j
-                    forward[s] = strand == 0
-    for s in range(n):
-        ratio[s] /= max(allowed[s], 1) * (2 if both else 1)
+    tables = _tables(matrix, both)
+    odds = _room(offsets, tables.shape[0])
+    last = 0
+    while last < n:
+        first, last = last, _tile(offsets, last)
+        origin = offsets[first]
+        _odds(tetramers, window_odds, tables, origin, offsets[last], odds)
+        for s in range(first, last):
+            total = 0.0
+            for strand in range(tables.shape[0]):
+                for at in range(offsets[s], offsets[s + 1] - matrix.shape[0] + 1):
+                    value = odds[strand, at - origin]
+                    total += value
+                    if value > best[s]:
+                        best[s], starts[s], forward[s] = value, at, strand == 0
+            ratio[s] = total / (max(allowed[s], 1) * tables.shape[0])
     return best, starts, forward, ratio
 
 
 @njit(cache=True, nogil=True)
 def _erase(codes, tetramers, offsets, window_odds, allowed, matrix, rate, both, threshold):
     width = matrix.shape[0]
-    odds = np.empty(max(offsets[-1], 1))
-    for strand in range(2 if both else 1):
-        _odds(tetramers, window_odds, _tables(matrix, strand == 1), 0, offsets[-1], odds)
+    tables = _tables(matrix, both)
+    odds = np.empty((tables.shape[0], max(offsets[-1], 1)))
+    _odds(tetramers, window_odds, tables, 0, offsets[-1], odds)
+    for strand in range(tables.shape[0]):
         for s in range(len(allowed)):
-            likely = (1.0 - rate) / rate * allowed[s] * (2 if both else 1)
-            for j in range(offsets[s], offsets[s + 1]):
-                if odds[j] > 0.0 and odds[j] >= min(threshold, likely):
-                    codes[j : j + width] = 4
+            likely = (1.0 - rate) / rate * allowed[s] * tables.shape[0]
+            least = min(threshold, likely)
+            for j in range(offsets[s], offsets[s + 1] - width + 1):
+                if odds[strand, j] > 0.0 and odds[strand, j] >= least:
+                    for i in range(j, j + width):
+                        codes[i] = 4

@@ -30,7 +30,9 @@ log = logging.getLogger(__name__)
 
 VERSIONS = ((5, 4), (5, 5))  # of the MEME Suite; their text formats are the ones we have tested
 FEWEST_SEQUENCES = 2  # meme refuses fewer
-WIDEST_TESTED_BP = 60  # the held-out test reads no wider motif (packing.PAD)
+WIDEST_TESTED_BP = (
+    200  # the widest that DiscoverySettings allow, which the held-out test can read (packing.PAD)
+)
 STREME_WIDTHS = (3, 30)  # bp; what streme --minw and --maxw accept
 _TEXT = {"meme": "meme.txt", "streme": "streme.txt"}
 _TOMTOM_COLUMNS = [
@@ -158,6 +160,12 @@ def discover_external(
         if tool.name == "streme":  # another engine may have written its own meme.txt since
             write_meme(folder / "meme.txt", motifs)
         return motifs
+    return _into(folder, fasta, tool, made_by, keep_input)
+
+
+def _into(folder: Path, fasta: Path, tool: Tool, made_by: dict, keep_input: bool) -> list[Motif]:
+    """Run the tool with the arguments of ``made_by``; its output replaces ``folder`` whole."""
+    text = _TEXT[tool.name]
     with atomic_directory(folder) as kept, tempfile.TemporaryDirectory(prefix="biosae_") as name:
         scratch = Path(name)
         shutil.copyfile(fasta, scratch / fasta.name)

@@ -28,8 +28,8 @@ log = logging.getLogger(__name__)
 
 Records = list[tuple[str, str]]  # (FASTA header without >, sequence)
 
-# Pseudo-sites of a matrix in all, spread as the background: MEME's -b of a matrix that is scanned with (FIMO
-# --motif-pseudo, https://meme-suite.org/meme/doc/fimo.html), so that a zero in it does not forbid a base.
+# Pseudo-sites of a matrix in all, spread as the background, so that a zero does not forbid a base: what the
+# MEME Suite adds to a matrix it scans with (fimo --motif-pseudo, https://meme-suite.org/meme/doc/fimo.html).
 PSEUDOSITES = 0.1
 
 
@@ -53,31 +53,26 @@ def discover_node(
 
     Returns:
         Status (as of ``NodeMotifs``), the tool's motifs, and one test for each.
-
-    Raises:
-        InputError: a motif is wider than the kernels read (an argument given by hand can ask for it).
     """
-    used = [i for i, (_, sequence) in enumerate(records) if longest_clean(sequence) >= settings.min_width]
+    used, groups = _usable(records, settings.min_width)
     if records and not used:
         return "too short", [], []
-    loci = heldout.loci_of([header for header, _ in records])
-    groups, records = [loci[i] for i in used], [records[i] for i in used]
     parts = None
     if len(used) >= settings.min_sequences:
-        sequences = [sequence for _, sequence in records]
+        sequences = [sequence for _, sequence in used]
         parts = prepare(name, sequences, groups, pool, settings, seed, NodeMotifs())
     if parts is None or parts.n_a < FEWEST_SEQUENCES:
         return "too few sequences", [], []
-    motifs = search(part_a(parts, records))
-    wide = [motif.width for motif in motifs if motif.width > WIDEST_TESTED_BP]
-    if wide:
-        raise InputError(
-            "A motif is too wide for the held-out test",
-            got=f"{wide[0]} bp",
-            expected=f"<= {WIDEST_TESTED_BP} bp",
-        )
+    motifs = search(part_a(parts, used))
     tests = held_out_tests(parts, motifs, settings.strand == "both")
     return ("ok" if motifs else "no motif"), motifs, tests
+
+
+def _usable(records: Records, min_width: int) -> tuple[Records, list[str]]:
+    """The records that can hold a motif, as ``node`` takes them, and their loci."""
+    loci = heldout.loci_of([header for header, _ in records])
+    used = [i for i, (_, sequence) in enumerate(records) if longest_clean(sequence) >= min_width]
+    return [records[i] for i in used], [loci[i] for i in used]
 
 
 def part_a(parts: NodeParts, records: Records) -> Records:
@@ -92,7 +87,12 @@ def part_a(parts: NodeParts, records: Records) -> Records:
 
 
 def held_out_tests(parts: NodeParts, motifs: Sequence[Motif], both_strands: bool) -> list[HeldOut]:
-    """Test a tool's motifs in its order; the sites of one are erased (in ``parts``) before the next."""
+    """Test a tool's motifs in its order; the sites of one are erased (in ``parts``) before the next.
+
+    Raises:
+        InputError: a motif is wider than the kernels read (an argument given by hand can ask for it).
+    """
+    _refuse_wide(motifs)
     tests = []
     tested = parts.counted.copy()
     tested[: parts.n_a] = False
@@ -100,21 +100,37 @@ def held_out_tests(parts: NodeParts, motifs: Sequence[Motif], both_strands: bool
     for motif in motifs:
         rate = np.clip(motif.n_sites / parts.n_a, 1.0 / (parts.n_a + 1), em.MAX_RATE)
         state = em.Fit(with_pseudosites(motif, composition), float(rate), 0.0)
-        sites = em.best_sites(parts.seqlets, state, both_strands)
-        control_odds = em.best_sites(parts.controls, state, both_strands).odds
-        threshold, _ = heldout.choose_threshold(sites.odds[: parts.n_a], control_odds[: parts.n_controls_a])
-        hits = sites.odds >= threshold
-        table = (
-            int(hits[tested].sum()), int(tested.sum()),
-            int((control_odds[parts.n_controls_a :] >= threshold).sum()),
-            parts.controls.n - parts.n_controls_a,
-        )  # fmt: skip
-        forward = (sites.forward != parts.flipped)[hits]
-        share = float(forward.mean()) if both_strands and len(forward) else None
-        tests.append(HeldOut(parts.n_a, share, heldout.log10_fisher(*table), table))
+        test, threshold = _test(parts, state, tested, both_strands)
+        tests.append(test)
         for packed in (parts.seqlets, parts.controls):
             em.erase_sites(packed, state, both_strands, threshold)
     return tests
+
+
+def _test(parts: NodeParts, state: em.Fit, tested: np.ndarray, both_strands: bool) -> tuple[HeldOut, float]:
+    """The test of one matrix, ``tested`` (n seqlets,) bool counted in it, and the threshold on the odds."""
+    sites = em.best_sites(parts.seqlets, state, both_strands)
+    control_odds = em.best_sites(parts.controls, state, both_strands).odds
+    threshold, _ = heldout.choose_threshold(sites.odds[: parts.n_a], control_odds[: parts.n_controls_a])
+    hits = sites.odds >= threshold
+    table = (
+        int(hits[tested].sum()), int(tested.sum()),
+        int((control_odds[parts.n_controls_a :] >= threshold).sum()),
+        parts.controls.n - parts.n_controls_a,
+    )  # fmt: skip
+    forward = (sites.forward != parts.flipped)[hits]
+    share = float(forward.mean()) if both_strands and len(forward) else None
+    return HeldOut(parts.n_a, share, heldout.log10_fisher(*table), table), threshold
+
+
+def _refuse_wide(motifs: Sequence[Motif]) -> None:
+    wide = [motif.width for motif in motifs if motif.width > WIDEST_TESTED_BP]
+    if wide:
+        raise InputError(
+            "A motif is too wide for the held-out test",
+            got=f"{wide[0]} bp",
+            expected=f"<= {WIDEST_TESTED_BP} bp",
+        )
 
 
 def with_pseudosites(motif: Motif, composition: np.ndarray) -> np.ndarray:

@@ -101,16 +101,7 @@ def match(
         InputError: the database holds no motif, or the engine's program is missing.
     """
     settings = settings or MatchSettings()
-    if not database:
-        raise InputError(
-            "The motif database holds no motif", where=database_name, mend="give another database"
-        )
-    if len(database) < FEWEST_TARGETS:
-        log.warning(
-            "The database has %d motifs; below %d the p-values of TomTom are unreliable: its null is made of "
-            "the targets' own columns",
-            *(len(database), FEWEST_TARGETS),
-        )
+    _check_size(database, database_name)
     pairs = _pairs(motifs, database, engine, settings, threads)
     table = _table(pairs.rows, motifs, database, settings, database_name)
     table.attrs["counts"] = {
@@ -121,6 +112,17 @@ def match(
         **pairs.counts,
     }
     return table
+
+
+def _check_size(database: Sequence[Motif], name: str) -> None:
+    if not database:
+        raise InputError("The motif database holds no motif", where=name, mend="give another database")
+    if len(database) < FEWEST_TARGETS:
+        log.warning(
+            "The database has %d motifs; below %d the p-values of TomTom are unreliable: its null is made of "
+            "the targets' own columns",
+            *(len(database), FEWEST_TARGETS),
+        )
 
 
 def _pairs(

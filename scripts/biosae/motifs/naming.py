@@ -1,9 +1,14 @@
-"""What it takes to name a node: a significant motif that is worth a name, with a significant match."""
+"""How motifs of a node are ranked, and what it takes to name it: a significant motif worth a name, and a match."""
 
 from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+
+
+def log10_e(motifs: pd.DataFrame) -> pd.Series:
+    """log10 E of motifs: of the held-out test, or the tool's own where nothing was held out."""
+    return motifs["log10_e"].astype("float64").fillna(motifs["tool_log10_e"].astype("float64"))
 
 
 def naming_pairs(motifs: pd.DataFrame, matches: pd.DataFrame) -> np.ndarray:

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from biosae.motifs import background, controls, em, heldout, search, width
+from biosae.motifs import background, controls, em, heldout, search, seeds, width
 from biosae.motifs.packing import longest_clean, prefix
 from biosae.motifs.parts import NodeParts, prepare
 from biosae.motifs.settings import DEFAULT_MAX_WIDTH, DiscoveredMotif, DiscoverySettings, NodeMotifs
@@ -53,8 +53,12 @@ def discover_node(
         return result
     longest = int(np.diff(data.seqlets.offsets).max())
     widths = settings.min_width, min(settings.max_width or DEFAULT_MAX_WIDTH, longest)
-    for _ in range(settings.motifs_per_node):
-        motif = _next_motif(data, settings, widths)
+    model = search.Background(
+        background.composition(data.tables),
+        seeds.word_probabilities(data.tables, settings.background_order, settings.strand == "both"),
+    )
+    while len(result) < settings.motifs_per_node:
+        motif = _next_motif(data, model, settings, widths, len(result) + 1 == settings.motifs_per_node)
         if motif is None:
             break
         result.append(motif)
@@ -64,38 +68,44 @@ def discover_node(
 
 
 def _next_motif(
-    data: NodeParts, settings: DiscoverySettings, widths: tuple[int, int]
+    data: NodeParts,
+    model: search.Background,
+    settings: DiscoverySettings,
+    widths: tuple[int, int],
+    last: bool,
 ) -> DiscoveredMotif | None:
-    """The next motif, tested and refitted; its sites are erased. None when no word is enriched."""
+    """The next motif, tested and refitted; unless it is the last its sites are erased.
+
+    None when no word is enriched.
+    """
     both = settings.strand == "both"
     part, part_controls = prefix(data.seqlets, data.n_a), prefix(data.controls, data.n_controls_a)
-    model = search.Background(data.tables, settings.background_order, background.composition(data.tables))
     found = search.search(part, part_controls, model, settings, widths)
     if found is None:
         return None
-    state, threshold = found.state, found.threshold
-    ours = em.best_sites(data.seqlets, state, both).odds >= threshold
-    theirs = em.best_sites(data.controls, state, both).odds >= threshold
+    state = found.state
+    odds, control_odds = (em.best_sites(packed, state, both).odds for packed in (data.seqlets, data.controls))
+    threshold, _ = heldout.choose_threshold(odds[: data.n_a], control_odds[: data.n_controls_a])
     tested = data.counted.copy()
     tested[: data.n_a] = False
     table = (
-        int(ours[tested].sum()), int(tested.sum()),
-        int(theirs[data.n_controls_a :].sum()), data.controls.n - data.n_controls_a,
+        int((odds[tested] >= threshold).sum()), int(tested.sum()),
+        int((control_odds[data.n_controls_a :] >= threshold).sum()), data.controls.n - data.n_controls_a,
     )  # fmt: skip
     data.seqlets.rival[:] = search.rival_ratio(data.seqlets, found.rival, both)
-    motif = _refit(data, state, settings, widths, table)
+    motif = _refit(data, state, model.composition, settings, widths, table)
     data.seqlets.rival[:] = 1.0
-    for packed in (data.seqlets, data.controls):
-        em.erase_sites(packed, state, both, threshold)
+    if not last:
+        for packed in (data.seqlets, data.controls):
+            em.erase_sites(packed, state, both, threshold)
     return motif
 
 
 def _refit(
-    data: NodeParts, state: em.Fit, settings, widths, table: tuple[int, int, int, int]
+    data: NodeParts, state: em.Fit, composition, settings, widths, table: tuple[int, int, int, int]
 ) -> DiscoveredMotif:
     """The motif as all seqlets show it, with the test of part B."""
     both = settings.strand == "both"
-    composition = background.composition(data.tables)
     final = width.refine(data.seqlets, state, composition, both, widths)
     sites = em.best_sites(data.seqlets, final, both)
     has_site = sites.posterior > 0.5

@@ -27,7 +27,7 @@ def add_discovery_options(parser: argparse.ArgumentParser) -> None:
     add(
         "--max-width",
         type=int,
-        help="widest motif, bp; else the sequence, at most 30 (batched) or 60 (meme; streme: 30)",
+        help="widest motif, bp; else the sequence, at most 30 (batched, streme) or 200 (meme)",
     )
     add(
         "--background-order",
@@ -39,7 +39,8 @@ def add_discovery_options(parser: argparse.ArgumentParser) -> None:
         "--held-out-share",
         type=float,
         default=default.held_out_share,
-        help="share of a node's seqlets kept for the test; 0 (meme and streme only): no test of ours",
+        help="share of a node's seqlets kept for the test; meme and streme build on the rest; "
+        "0 (not with batched): they read all, and their own E stands",
     )
     add(
         "--controls-per-seqlet",

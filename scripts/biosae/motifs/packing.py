@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numba import njit
 
-PAD = 64  # bytes after the last base: more than the widest motif (60) that settings allow
+PAD = 256  # bytes after the last base: more than the widest motif (200) that settings allow
 N = 4
 
 _CODE = np.full(256, N, dtype=np.uint8)
@@ -39,7 +39,8 @@ class Packed:
     Attributes:
         codes: (total + PAD,) uint8; erased positions and N are 4.
         offsets: (n + 1,) int64 starts of the sequences.
-        inverse: (total + PAD,) float64, 1 / P(base | bases before it) under the background; 0 at N.
+        inverse: (total + PAD,) float64, 1 / P(base | bases before it) under the background; 1 at N.
+        log_inverse: (total + PAD,) float64, its log.
         tetramers: (total + PAD,) uint8 index of the 4-mer starting at each position (N read as A).
         rival: (n,) likelihood ratio of each sequence without a site of the motif in hand: 1, or more where
             another motif explains it (search.rival_ratio).
@@ -48,6 +49,7 @@ class Packed:
     codes: np.ndarray
     offsets: np.ndarray
     inverse: np.ndarray
+    log_inverse: np.ndarray
     tetramers: np.ndarray
     rival: np.ndarray
     _windows: dict = field(default_factory=dict, repr=False)
@@ -85,7 +87,7 @@ def pack(codes: np.ndarray, offsets: np.ndarray, background: np.ndarray, order: 
     return Packed(
         codes,
         offsets,
-        _inverse(codes, offsets, background, order),
+        *_inverse(codes, offsets, background, order),
         _tetramers(codes),
         np.ones(len(offsets) - 1),
     )
@@ -98,6 +100,7 @@ def prefix(packed: Packed, n: int) -> Packed:
         packed.codes[:stop],
         packed.offsets[: n + 1],
         packed.inverse[:stop],
+        packed.log_inverse[:stop],
         packed.tetramers[:stop],
         packed.rival[:n],
     )
@@ -105,6 +108,8 @@ def prefix(packed: Packed, n: int) -> Packed:
 
 def longest_clean(sequence: str) -> int:
     """Length of the longest stretch of A, C, G, T in either case."""
+    if _NOT_ACGT.search(sequence) is None:
+        return len(sequence)
     return max(len(piece) for piece in _NOT_ACGT.split(sequence))
 
 
@@ -123,7 +128,10 @@ def _tetramers(codes):
 @njit(cache=True, nogil=True)
 def _inverse(codes, offsets, tables, order):
     """A base is given the known bases before it, ``order`` at most; none after a start or an N."""
-    out = np.zeros(len(codes), np.float64)
+    out = np.ones(len(codes), np.float64)
+    log_out = np.zeros(len(codes), np.float64)
+    inverse = 1.0 / tables
+    log_inverse = np.log(inverse)
     for s in range(len(offsets) - 1):
         context = 0
         known = 0
@@ -132,13 +140,14 @@ def _inverse(codes, offsets, tables, order):
                 known = 0
                 context = 0
                 continue
-            use = min(known, order)
-            size = 1 << (2 * use)
-            first = 4 * (size - 1) // 3  # 4 + 16 + ... : where the table of order `use` starts
-            out[i] = 1.0 / tables[first + 4 * (context & (size - 1)) + codes[i]]
+            size = 1 << (2 * min(known, order))
+            first = 4 * (size - 1) // 3  # 4 + 16 + ... : where the table of this order starts
+            entry = first + 4 * (context & (size - 1)) + codes[i]
+            out[i] = inverse[entry]
+            log_out[i] = log_inverse[entry]
             context = ((context << 2) | codes[i]) & 4095
             known += 1
-    return out
+    return out, log_out
 
 
 @njit(cache=True, nogil=True)
@@ -147,13 +156,17 @@ def _window_odds(codes, inverse, offsets, width):
     allowed = np.zeros(len(offsets) - 1, np.int64)
     for s in range(len(offsets) - 1):
         clean = 0
+        value = 1.0
         for end in range(offsets[s], offsets[s + 1]):
-            clean = clean + 1 if codes[end] < 4 else 0
-            if clean >= width:
-                start = end - width + 1
+            if codes[end] > 3:
+                clean = 0
                 value = 1.0
-                for i in range(start, end + 1):
-                    value *= inverse[i]
-                odds[start] = value
+                continue
+            clean += 1
+            value *= inverse[end]
+            if clean > width:
+                value /= inverse[end - width]
+            if clean >= width:
+                odds[end - width + 1] = value
                 allowed[s] += 1
     return odds, allowed

@@ -75,11 +75,12 @@ def prepare(
         return None
     order = sorted(range(len(texts)), key=lambda i: (held_out[i], texts[i], not counted[i], flipped[i]))
     rng = np.random.default_rng(seed % 2**64)
+    n_a = int((~held_out).sum())
+    order[:n_a] = [order[i] for i in rng.permutation(n_a)]  # the first of part A are a sample of it
     codes, offsets = encode([texts[i] for i in order])
     strata = controls.strata(
         codes, offsets, controls.lower_case([_oriented(sequences[i], flipped[i]) for i in order])
     )
-    n_a = int((~held_out).sum())
     (codes_a, offsets_a), (codes_b, offsets_b), kind = _controls(
         name, codes, offsets, strata, n_a, pool, settings, rng, result
     )

@@ -3,36 +3,37 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from biosae.motifs import em, heldout, seeds, width
-from biosae.motifs.packing import Packed
+from biosae.motifs.packing import Packed, prefix
 from biosae.motifs.settings import DiscoverySettings
 
-SCREEN_PASSES = 4  # EM passes that a seed gets before the best are chosen
-START_RATE = 0.3  # share of sequences with a site that EM starts from; a start, EM moves it
-PURE_RATE = 0.1  # a low rate keeps to sequences that hold the seed itself: two motifs have not merged yet
-PURE_PASSES = 2  # and few passes
-TURNS = 2  # motif and rival are refined in turn this often
+SAMPLE = 400  # sequences of part A that the search reads; what it finds is fitted to all of part A
+SAMPLE_CONTROLS = 1000  # and controls
+PURE_RATE = 0.1  # share of sequences with a site that EM starts from: a low rate keeps to those that hold the
+PURE_PASSES = 2  # seed itself, and after few passes two motifs have not merged yet
+SCREENED = 8  # seeds that get
+SCREEN_PASSES = 2  # more passes before the best are refined
+TURNS = 2  # motif and rival are refined in turn this often,
+NEAR = 20.0  # but once when BIC is worse by more than this after it (nats): a second turn gained 17 at most
 
 
 @dataclass(frozen=True)
 class Background:
-    """Markov tables (background.fit), their order, and base frequencies (4,)."""
+    """Base frequencies (4,) and what the Markov background makes of each seed word (seeds.WORDS,)."""
 
-    tables: np.ndarray
-    order: int
     composition: np.ndarray
+    words: np.ndarray
 
 
 @dataclass(frozen=True)
 class Found:
-    """A motif, the threshold on the odds of a site, and the motif beside which it was fitted, if any."""
+    """A motif, what it tells sequences from controls by (nats), and the motif beside which it was fitted."""
 
     state: em.Fit
-    threshold: float
     gain: float
     rival: em.Fit | None = None
 
@@ -40,12 +41,32 @@ class Found:
 def search(
     part: Packed, controls: Packed, model: Background, settings: DiscoverySettings, widths: tuple[int, int]
 ) -> Found | None:
-    """The motif that tells part A from its controls best; None where no word is enriched."""
+    """The motif that tells part A from its controls best; None where no word is enriched.
+
+    It is looked for in the first SAMPLE sequences (parts.prepare has put them in random order) and then
+    fitted to all.
+    """
     both = settings.strand == "both"
-    patterns = seeds.find_seeds(part, controls, model.tables, model.order, both, settings.seeds)
+    sample = prefix(part, min(part.n, SAMPLE))
+    found = _search(sample, prefix(controls, min(controls.n, SAMPLE_CONTROLS)), model, settings, widths)
+    if found is None or sample.n == part.n:
+        return found
+    part.rival[:] = rival_ratio(part, found.rival, both)
+    state = width.refine(part, found.state, model.composition, both, widths)
+    part.rival[:] = 1.0
+    return replace(found, state=state)
+
+
+def _search(
+    part: Packed, controls: Packed, model: Background, settings: DiscoverySettings, widths: tuple[int, int]
+) -> Found | None:
+    """The search itself: one motif, or two beside each other."""
+    both = settings.strand == "both"
+    patterns = seeds.find_seeds(part, controls, model.words, both, settings.seeds)
     starts = [seeds.seed_matrix(pattern, model.composition) for pattern in patterns]
     starts = [matrix for matrix in starts if len(matrix) <= widths[1]]
-    screened = _screen(part, starts, START_RATE, model, both)
+    pure = [em.fit(part, matrix, PURE_RATE, model.composition, both, PURE_PASSES) for matrix in starts]
+    screened = _screen(part, pure, model, both)
     candidates = [
         width.refine(part, start, model.composition, both, widths) for start in screened[: settings.refined]
     ]
@@ -55,7 +76,7 @@ def search(
         (_judge(part, controls, state, both) for state in candidates),
         key=lambda found: (-found.gain, -found.state.bic(part.n)),
     )
-    pair = _with_rival(part, ranked[0].state, starts, model, both, widths)
+    pair = _with_rival(part, ranked[0].state, pure, model, both, widths)
     if pair is None:
         return ranked[0]
     judged = [
@@ -71,26 +92,31 @@ def rival_ratio(packed: Packed, rival: em.Fit | None, both_strands: bool) -> np.
     return 1.0 - rival.rate + rival.rate * em.best_sites(packed, rival, both_strands).ratio
 
 
-def _screen(
-    part: Packed, starts: list[np.ndarray], rate: float, model: Background, both: bool
-) -> list[em.Fit]:
-    """A few EM passes from each start; best BIC first."""
-    fits = [em.fit(part, matrix, rate, model.composition, both, SCREEN_PASSES) for matrix in starts]
-    return sorted(fits, key=lambda state: -state.bic(part.n))
+def _screen(part: Packed, pure: list[em.Fit], model: Background, both: bool) -> list[em.Fit]:
+    """A few more EM passes of the better fits; best BIC first."""
+
+    def by_bic(state: em.Fit) -> float:
+        return -state.bic(part.n)
+
+    fits = [
+        em.fit(part, state.matrix, state.rate, model.composition, both, SCREEN_PASSES)
+        for state in sorted(pure, key=by_bic)[:SCREENED]
+    ]
+    return sorted(fits, key=by_bic)
 
 
 def _judge(part: Packed, controls: Packed, state: em.Fit, both: bool, rival: em.Fit | None = None) -> Found:
-    """Threshold and gain of a fit."""
-    threshold, gain = heldout.choose_threshold(
+    """How well a fit tells sequences from controls."""
+    _, gain = heldout.choose_threshold(
         em.best_sites(part, state, both).odds, em.best_sites(controls, state, both).odds
     )
-    return Found(state, threshold, gain, rival)
+    return Found(state, gain, rival)
 
 
 def _with_rival(
     part: Packed,
     state: em.Fit,
-    starts: list[np.ndarray],
+    pure: list[em.Fit],
     model: Background,
     both: bool,
     widths: tuple[int, int],
@@ -101,7 +127,6 @@ def _with_rival(
     with the seed that goes with it best. Rates are shares of all sequences; ``_conditional`` turns one into
     its share of those without the other.
     """
-    pure = [em.fit(part, matrix, PURE_RATE, model.composition, both, PURE_PASSES) for matrix in starts]
     best, best_bic = None, state.bic(part.n)
     for first, second in _best_pairs(part, [*pure, state], both):
         for _ in range(TURNS):
@@ -109,7 +134,9 @@ def _with_rival(
             second = width.refine(part, second, model.composition, both, widths)
             part.rival[:] = rival_ratio(part, _conditional(second, first), both)
             first = width.refine(part, first, model.composition, both, widths)
-        together = first.bic(part.n) - 0.5 * (3 * len(second.matrix) + 1) * math.log(part.n)
+            together = first.bic(part.n) - 0.5 * (3 * len(second.matrix) + 1) * math.log(part.n)
+            if together < best_bic - NEAR:
+                break
         if together > best_bic:
             best, best_bic = (first, second), together
     part.rival[:] = 1.0

@@ -7,6 +7,9 @@ evidence; with ``both`` strands a word and its reverse complement are one word.
 
 from __future__ import annotations
 
+import math
+from functools import cache
+
 import numpy as np
 from numba import njit
 
@@ -17,100 +20,106 @@ MAX_GAP = (
     12  # widest gap of a dyad in bp: spans 18 bp, a little over two turns of the helix less the half-sites
 )
 PRIOR_SEQUENCES = 500.0  # controls speak against the Markov model with this many prior sequences on its side
+DYADS = (MAX_GAP + 1) * 4096  # words of the first family
+WORDS = DYADS + 65536  # and of both
 _CANDIDATES = 300  # best words looked at when similar ones are dropped
 
 
 def find_seeds(
-    packed: Packed, controls: Packed, tables: np.ndarray, order: int, both_strands: bool, n_seeds: int
+    packed: Packed, controls: Packed, likely: np.ndarray, both_strands: bool, n_seeds: int
 ) -> np.ndarray:
     """The most enriched words, similar ones dropped.
 
     Args:
         packed: sequences of the discovery part.
         controls: control sequences of the same part.
-        tables, order: background model (background.fit).
+        likely: (WORDS,) what the background makes of each word (word_probabilities).
         both_strands: fold strands.
         n_seeds: words wanted.
 
     Returns:
         (<= n_seeds, 6 + MAX_GAP) uint8 patterns of enriched words, best first: 0..3, 4 for a free base.
     """
-    dyads, octamers, places = count_words(packed, both_strands)
-    control_dyads, control_octamers, _ = count_words(controls, both_strands)
-    expected_dyads, expected_octamers = _expected(tables, order, both_strands, places)
-    scores = np.concatenate(
-        [
-            _enrichment(dyads, packed.n, control_dyads, controls.n, expected_dyads).ravel(),
-            _enrichment(octamers, packed.n, control_octamers, controls.n, expected_octamers),
-        ]
-    )
-    least = np.partition(scores, -_CANDIDATES)[-_CANDIDATES]
-    best = np.flatnonzero((scores >= least) & (scores > 0.0))
+    counts, places = count_words(packed, both_strands)
+    control_counts, _ = count_words(controls, both_strands)
+    scores = _scores(counts, packed.n, control_counts, controls.n, likely, places)
+    best = np.flatnonzero(scores)
+    if len(best) > _CANDIDATES:
+        best = best[scores[best] >= np.partition(scores[best], -_CANDIDATES)[-_CANDIDATES]]
     patterns = _patterns(best[np.argsort(-scores[best], kind="stable")][:_CANDIDATES])
     return patterns[_distinct(patterns, n_seeds, both_strands)]
 
 
-def count_words(packed: Packed, both_strands: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Sequences that hold each word.
+def count_words(packed: Packed, both_strands: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Sequences that hold each word; with both strands at the smaller of a word and its reverse complement.
 
     Returns:
-        dyads (MAX_GAP + 1, 4096), octamers (65536,) with one mismatch allowed, and the mean number of places
-        a sequence offers to words of spans 0..6 + MAX_GAP + 2 (MAX_GAP + 9,).
+        counts (WORDS,) int32: DYADS dyads (gap * 4096 + word), then 8-mers with one mismatch allowed; and the
+        mean number of places that a sequence offers to words of spans 0..6 + MAX_GAP + 2 (MAX_GAP + 9,).
     """
-    dyads = np.zeros((MAX_GAP + 1, 4096), np.int32)
-    octamers = np.zeros(65536, np.int32)
+    counts = np.zeros(WORDS, np.int32)
     places = np.zeros(MAX_GAP + 9, np.int64)
-    _count(packed.codes, packed.offsets, both_strands, dyads, octamers, places)
-    return dyads, octamers, places / max(packed.n, 1)
+    _count(packed.codes, packed.offsets, both_strands, counts, places)
+    return counts, places / max(packed.n, 1)
 
 
-def _expected(tables, order, both_strands, places):
-    """Share of sequences that hold each word by the background alone (Poisson over the places)."""
+def word_probabilities(tables: np.ndarray, order: int, both_strands: bool) -> np.ndarray:
+    """P(word at a place) under the background, on either strand when asked, (WORDS,)."""
     dyads = background.dyad_probabilities(tables, order, MAX_GAP).reshape(MAX_GAP + 1, 4096)
-    octamers = background.word_probabilities(tables, min(order, 3), 8)
-    grid = octamers.reshape((4,) * 8)
-    near = sum(grid.sum(axis=axis, keepdims=True) for axis in range(8)) - 7 * grid
-    octamers = near.ravel()
+    grid = background.word_probabilities(tables, min(order, 3), 8).reshape((4,) * 8)
+    octamers = sum(grid.sum(axis=axis, keepdims=True) for axis in range(8)) - 7 * grid
+    octamers = octamers.ravel()
     if both_strands:
-        words = np.arange(4096)
-        dyads = dyads + dyads[:, _reverse_words(words, 6)]
-        octamers = octamers + octamers[_reverse_words(np.arange(65536), 8)]
-    spans = 6 + np.arange(MAX_GAP + 1)
-    return -np.expm1(-dyads * places[spans][:, None]), -np.expm1(-octamers * places[8])
+        dyads = dyads + dyads[:, _reverse_words(6)]
+        octamers = octamers + octamers[_reverse_words(8)]
+    return np.concatenate([dyads.ravel(), octamers])
 
 
-def _enrichment(hits, n, control_hits, n_controls, expected):
-    """Log likelihood ratio (nats) of the share of sequences hit against the expected one; 0 if not above."""
-    share = hits / n
-    q = (control_hits + PRIOR_SEQUENCES * expected) / (n_controls + PRIOR_SEQUENCES)
-    q = np.clip(q, 1e-12, 1 - 1e-12)
-    above = (share > q) & (hits >= 2)
-    p, q = share[above], q[above]
-    scores = np.zeros(share.shape)
-    rest = np.where(p < 1, (1 - p) * np.log(np.maximum(1 - p, 1e-300) / (1 - q)), 0.0)
-    scores[above] = n * (p * np.log(p / q) + rest)
-    return scores
-
-
-def _reverse_words(words: np.ndarray, length: int) -> np.ndarray:
-    """Index of the reverse complement of each word index."""
+@cache
+def _reverse_words(length: int) -> np.ndarray:
+    """Index of the reverse complement of each word index, (4**length,)."""
+    words = np.arange(4**length)
     out = np.zeros_like(words)
     for i in range(length):
         out = (out << 2) | (3 - ((words >> (2 * i)) & 3))
     return out
 
 
+@njit(cache=True, nogil=True)
+def _scores(counts, n, control_counts, n_controls, likely, places):
+    """Log likelihood ratio (nats) of the share of sequences hit against the expected one; 0 if not above.
+
+    The expected share is that of the controls and PRIOR_SEQUENCES of the background model, for which hits
+    are Poisson over the places.
+    """
+    scores = np.zeros(len(counts))
+    for word in range(len(counts)):
+        if counts[word] < 2:
+            continue
+        span = 6 + word // 4096 if word < DYADS else 8
+        share = counts[word] / n
+        expected = -math.expm1(-likely[word] * places[span])
+        q = (control_counts[word] + PRIOR_SEQUENCES * expected) / (n_controls + PRIOR_SEQUENCES)
+        q = min(max(q, 1e-12), 1.0 - 1e-12)
+        if share > q:
+            score = share * math.log(share / q)
+            if share < 1.0:
+                score += (1.0 - share) * math.log((1.0 - share) / (1.0 - q))
+            scores[word] = n * score
+    return scores
+
+
 def _patterns(words: np.ndarray) -> np.ndarray:
     """Flat word numbers (dyads first, then octamers) as rows of bases."""
     patterns = np.full((len(words), 6 + MAX_GAP), N, np.uint8)
     for row, word in zip(patterns, words.tolist(), strict=True):
-        if word < (MAX_GAP + 1) * 4096:
+        if word < DYADS:
             gap, pair = divmod(word, 4096)
             bases = [(pair >> shift) & 3 for shift in (10, 8, 6, 4, 2, 0)]
             row[:3] = bases[:3]
             row[3 + gap : 6 + gap] = bases[3:]
         else:
-            word -= (MAX_GAP + 1) * 4096
+            word -= DYADS
             row[:8] = [(word >> shift) & 3 for shift in range(14, -1, -2)]
     return patterns
 
@@ -126,51 +135,48 @@ def seed_matrix(pattern: np.ndarray, composition: np.ndarray) -> np.ndarray:
 
 
 @njit(cache=True, nogil=True)
-def _count(codes, offsets, both_strands, dyads, octamers, places):
-    seen_dyads = np.full(dyads.shape, -1, np.int32)
-    seen_octamers = np.full(octamers.shape, -1, np.int32)
-    n_gaps = dyads.shape[0]
+def _count(codes, offsets, both_strands, counts, places):
+    seen = np.full(len(counts), -1, np.int32)
     for s in range(len(offsets) - 1):
-        start, stop = offsets[s], offsets[s + 1]
-        clean = np.int64(0)
-        for i in range(start, stop):
-            clean = clean + 1 if codes[i] < 4 else 0
+        clean = 0
+        word = 0
+        reverse = 0
+        for i in range(offsets[s], offsets[s + 1]):
+            if codes[i] > 3:
+                clean = 0
+                continue
+            clean += 1
+            word = ((word << 2) | codes[i]) & 65535
+            reverse = (reverse >> 2) | ((3 - codes[i]) << 14)
             for span in range(min(clean, len(places) - 1) + 1):
                 places[span] += 1
             if clean >= 8:
-                _add_octamers(codes, i - 7, s, both_strands, seen_octamers, octamers)
-            for gap in range(min(n_gaps, clean - 5)):
+                _add_octamers(word, reverse, s, both_strands, seen, counts)
+            for gap in range(min(MAX_GAP + 1, clean - 5)):
                 j = i - 5 - gap
-                a = (codes[j] << 4) | (codes[j + 1] << 2) | codes[j + 2]
-                b = (codes[i - 2] << 4) | (codes[i - 1] << 2) | codes[i]
-                word = (a << 6) | b
-                if seen_dyads[gap, word] != s:
-                    seen_dyads[gap, word] = s
-                    dyads[gap, word] += 1
+                left = (codes[j] << 4) | (codes[j + 1] << 2) | codes[j + 2]
+                dyad = (left << 6) | (word & 63)
                 if both_strands:
-                    ra = (63 - a) & 3, ((63 - a) >> 2) & 3, (63 - a) >> 4
-                    rb = (63 - b) & 3, ((63 - b) >> 2) & 3, (63 - b) >> 4
-                    word = (rb[0] << 10) | (rb[1] << 8) | (rb[2] << 6) | (ra[0] << 4) | (ra[1] << 2) | ra[2]
-                    if seen_dyads[gap, word] != s:
-                        seen_dyads[gap, word] = s
-                        dyads[gap, word] += 1
+                    turned = ((3 - codes[j + 2]) << 4) | ((3 - codes[j + 1]) << 2) | (3 - codes[j])
+                    dyad = min(dyad, ((reverse >> 4) & 4032) | turned)
+                dyad += gap * 4096
+                if seen[dyad] != s:
+                    seen[dyad] = s
+                    counts[dyad] += 1
 
 
 @njit(cache=True, nogil=True)
-def _add_octamers(codes, start, s, both_strands, seen, counts):
-    for strand in range(2 if both_strands else 1):
-        word = 0
-        for k in range(8):
-            word = (word << 2) | (codes[start + k] if strand == 0 else 3 - codes[start + 7 - k])
-        if seen[word] != s:
-            seen[word] = s
-            counts[word] += 1
-        for k in range(8):
-            for change in range(1, 4):
-                near = word ^ (change << (2 * k))
-                if seen[near] != s:
-                    seen[near] = s
-                    counts[near] += 1
+def _add_octamers(word, reverse, s, both_strands, seen, counts):
+    """The 8-mer and all that differ in one base; ``reverse`` is its reverse complement."""
+    for k in range(8):
+        for change in range(1 if k else 0, 4):
+            near = word ^ (change << (2 * k))
+            if both_strands:
+                near = min(near, reverse ^ (change << (14 - 2 * k)))
+            near += DYADS
+            if seen[near] != s:
+                seen[near] = s
+                counts[near] += 1
 
 
 @njit(cache=True, nogil=True)

@@ -47,7 +47,7 @@ class DiscoverySettings:
             "motifs_per_node >= 1": self.motifs_per_node >= 1,
             "strand given or both": self.strand in ("given", "both"),
             "3 <= min_width <= max_width": 3 <= self.min_width <= widest,
-            "max_width <= 60": widest <= 60,
+            "max_width <= 200": widest <= 200,
             "0 <= background_order <= 5": 0 <= self.background_order <= 5,
             "0 < held_out_share < 1": 0.0 < self.held_out_share < 1.0,
             "controls_per_seqlet >= 1": self.controls_per_seqlet >= 1,

@@ -32,7 +32,7 @@ def shuffle_dinucleotides(
     return _shuffle_all(codes, offsets, copies, np.uint64(seed), new, PAD), new
 
 
-@njit(cache=True, nogil=True, inline="always")
+@njit(cache=True, nogil=True)
 def _next(state):
     """SplitMix64 (Steele, Lea & Flood 2014): own generator, since numba's global one is per thread."""
     state[0] += np.uint64(0x9E3779B97F4A7C15)
@@ -42,7 +42,7 @@ def _next(state):
     return z ^ (z >> np.uint64(31))
 
 
-@njit(cache=True, nogil=True, inline="always")
+@njit(cache=True, nogil=True)
 def _below(state, n):
     """Integer in [0, n): the top 32 bits scaled; bias under n / 2**32."""
     return np.int64(((_next(state) >> np.uint64(32)) * np.uint64(n)) >> np.uint64(32))
@@ -67,7 +67,8 @@ def _shuffle_all(codes, offsets, copies, seed, new, pad):
 def _shuffle_one(sequence, out, edges, state):
     n = len(sequence)
     if n < 3:
-        out[:n] = sequence
+        for i in range(n):
+            out[i] = sequence[i]
         return
     count = np.zeros(5, np.int64)
     for i in range(n - 1):

@@ -17,7 +17,7 @@ from biosae.motifs.packing import Packed
 
 REACH = 8  # columns looked at on each side in one round, bp
 ROUNDS = 5  # width changes at most; two or three are usual
-PASSES = 12  # EM passes between them
+PASSES = 6  # EM passes between them
 MIN_POSTERIOR = 1e-3  # places below add nothing that decides a width
 
 
@@ -70,7 +70,7 @@ def column_gains(
     """
     odds, allowed = packed.windows(len(state.matrix))
     counts, background, lost = _flanks(
-        packed.codes, packed.tetramers, packed.inverse, packed.offsets, odds, allowed, packed.rival,
+        packed.codes, packed.tetramers, packed.log_inverse, packed.offsets, odds, allowed, packed.rival,
         state.matrix, state.rate,
         both_strands, REACH,
     )  # fmt: skip
@@ -114,43 +114,48 @@ def _probabilities(counts: np.ndarray, composition: np.ndarray) -> np.ndarray:
 
 
 @njit(cache=True, nogil=True)
-def _flanks(codes, tetramers, inverse, offsets, window_odds, allowed, rival, matrix, rate, both, reach):
+def _flanks(codes, tetramers, log_inverse, offsets, window_odds, allowed, rival, matrix, rate, both, reach):
     width = matrix.shape[0]
-    n_columns = width + 2 * reach
-    counts = np.zeros((n_columns, 4))
-    background = np.zeros(n_columns)
-    lost = np.zeros(n_columns)
-    n = len(allowed)
-    longest = 1
-    for s in range(n):
-        longest = max(longest, offsets[s + 1] - offsets[s])
-    odds = np.empty((2, longest))
-    forward, backward = em._tables(matrix, False), em._tables(matrix, True)
-    for s in range(n):
-        if allowed[s] == 0:
-            continue
-        start = offsets[s]
-        length = offsets[s + 1] - start
-        total = 0.0
-        for strand in range(2 if both else 1):
-            tables = forward if strand == 0 else backward
-            em._odds(tetramers, window_odds, tables, start, start + length, odds[strand])
-            for j in range(length):
-                total += odds[strand, j]
-        prior = rate / (allowed[s] * (2 if both else 1))
-        scale = prior / ((1.0 - rate) * rival[s] + prior * total)
-        for strand in range(2 if both else 1):
-            for j in range(length):
-                z = odds[strand, j] * scale
-                if z < MIN_POSTERIOR:
-                    continue
-                worth = z * max(math.log(odds[strand, j]), 0.0)
-                for column in range(n_columns):
-                    at = j + column - reach if strand == 0 else j + width - 1 + reach - column
-                    if at < 0 or at >= length or codes[start + at] > 3:
-                        lost[column] += worth
-                    else:
-                        base = codes[start + at]
-                        counts[column, base if strand == 0 else 3 - base] += z
-                        background[column] += z * math.log(inverse[start + at])
+    counts = np.zeros((width + 2 * reach, 4))
+    background = np.zeros(width + 2 * reach)
+    lost = np.zeros(width + 2 * reach)
+    tables = em._tables(matrix, both)
+    strands = tables.shape[0]
+    odds = em._room(offsets, strands)
+    last = 0
+    while last < len(allowed):
+        first, last = last, em._tile(offsets, last)
+        origin = offsets[first]
+        em._odds(tetramers, window_odds, tables, origin, offsets[last], odds)
+        for s in range(first, last):
+            places = range(offsets[s], offsets[s + 1] - width + 1)
+            total = 0.0
+            for strand in range(strands):
+                for at in places:
+                    total += odds[strand, at - origin]
+            prior = rate / (max(allowed[s], 1) * strands)
+            scale = prior / ((1.0 - rate) * rival[s] + prior * total)
+            least = MIN_POSTERIOR / scale
+            for strand in range(strands):
+                for at in places:
+                    value = odds[strand, at - origin]
+                    if value >= least:
+                        _add_columns(
+                            codes, log_inverse, offsets[s], offsets[s + 1], at, strand == 1, width, reach,
+                            value * scale, max(math.log(value), 0.0), counts, background, lost,
+                        )  # fmt: skip
     return counts, background, lost
+
+
+@njit(cache=True, nogil=True)
+def _add_columns(
+    codes, log_inverse, start, stop, at, reverse, width, reach, z, worth, counts, background, lost
+):
+    """One place of posterior z: its bases, their background, and the columns that it cannot have."""
+    for column in range(len(lost)):
+        i = at + width - 1 + reach - column if reverse else at + column - reach
+        if i < start or i >= stop or codes[i] > 3:
+            lost[column] += z * worth
+        else:
+            counts[column, 3 - codes[i] if reverse else codes[i]] += z
+            background[column] += z * log_inverse[i]
