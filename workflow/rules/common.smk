@@ -54,7 +54,10 @@ MOTIF_OPTIONS = configuration.options(
     {key: value for key, value in CONFIG["motifs"].items() if key not in ("chunks", "significance")}
 )
 MATCH_OPTIONS = configuration.options(
-    {key: value for key, value in CONFIG["matching"].items() if key != "database"}
+    {
+        **{key: value for key, value in CONFIG["matching"].items() if key != "database"},
+        "min_information_bits": CONFIG["motifs"]["min_information_bits"],
+    }
 )
 
 

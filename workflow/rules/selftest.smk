@@ -41,6 +41,7 @@ rule score_recovery:
         bed=f"{RUN}/seqlets/seqlets.bed.gz",
         motifs=f"{RUN}/motifs.tsv",
         meme=f"{RUN}/motifs.meme",
+        kernels=rules.compile_kernels.output.stamp,
     output:
         recovery=f"{RUN}/recovery.json",
         detectors=f"{RUN}/recovery_detectors.tsv",
@@ -59,8 +60,9 @@ rule score_recovery:
         truth=folder_of("truth"),
         store=folder_of("validation"),
         options=PAD,
+        cache=KERNELS,
         program=f"{SCRIPTS}/score_recovery.py",
         code=code("score_recovery"),
     shell:
-        "python {params.program:q} --run {params.run:q} --truth {params.truth:q} "
+        "NUMBA_CACHE_DIR={params.cache:q} python {params.program:q} --run {params.run:q} --truth {params.truth:q} "
         "--activations {params.store:q} {params.options:q} --output {output.recovery:q} > {log:q} 2>&1"

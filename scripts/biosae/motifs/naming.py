@@ -1,4 +1,4 @@
-"""How motifs of a node are ranked, and what it takes to name it: a significant motif worth a name, and a match."""
+"""How the motifs of a node are ranked, and what names it: a significant motif worth a name, and a match."""
 
 from __future__ import annotations
 

@@ -62,7 +62,7 @@ def _motif_part(run: Path, truth: scoring.Truth, truth_folder: Path, kept: np.nd
         settings = MatchSettings(significance=scoring.TOMTOM_Q, report_q=scoring.TOMTOM_Q)
         targets = read_meme(truth_folder / "targets.meme")
         matches = match(
-            [by_id[name] for name in significant], targets, "memelite", settings, threads, "targets.meme"
+            [by_id[name] for name in significant], targets, "batched", settings, threads, "targets.meme"
         )
         named = scoring.name_motifs(matches, truth.motifs)
     return scoring.motif_figures(significant, named, truth.motifs)
