@@ -156,7 +156,8 @@ def build_nodes(
     """
     _check_partners(selected, manifest, motifs, matches, calibration, clusters)
     table = selected[_STATISTICS].merge(manifest[_SEQLETS], on="node", validate="one_to_one")
-    for other in (best_motifs(motifs), best_matches(matches, motifs), calibration):
+    kept = ["node", *(name for name in calibration if name.endswith(("_null", "_calibrated")))]
+    for other in (best_motifs(motifs), best_matches(matches, motifs), calibration[kept]):
         table = table.merge(other, on="node", how="left", validate="one_to_one")
     for name in ("n_motifs", "n_significant_motifs", "n_naming_matches"):
         table[name] = table[name].fillna(0).astype("int64")

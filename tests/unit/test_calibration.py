@@ -59,6 +59,9 @@ def test_a_node_must_stand_out_from_every_kind_of_null():
     np.testing.assert_allclose(table["motif_q_null"].astype(float), [1.0, 1.0, 1.0])
     assert not table["motif_calibrated"].any()
     assert calibrated["p_null"].tolist() == [2 / 4, 1.0]
+    assert table["motif_p_genome"].tolist() == [1 / 4, 3 / 4, 1.0]
+    assert table["motif_p_filter"].tolist() == [2 / 4, 3 / 4, 1.0]
+    assert table["motif_p_shuffled"].isna().all()
     alone, _ = calibrate([10, 11, 12], motifs, matches, [weak], 0.05)
     assert alone["motif_p_null"].tolist() == [1 / 4, 3 / 4, 1.0]
 
@@ -93,7 +96,8 @@ def planted(rng, n, shift):
 def test_nodes_that_are_nulls_are_not_significant_and_planted_ones_are():
     rng = np.random.default_rng(3)
     nulls = [
-        null_of(rng.normal(-3, 1, 400), 10.0 ** rng.normal(-3, 1, 400).clip(max=0), kind) for kind in "ab"
+        null_of(rng.normal(-3, 1, 400), 10.0 ** rng.normal(-3, 1, 400).clip(max=0), kind)
+        for kind in ("genome", "filter")
     ]
     hits = 0
     for _ in range(20):

@@ -68,24 +68,6 @@ def test_strand_share_says_on_which_strand_the_sites_are():
     assert turned.matrix == pytest.approx(motif.matrix[::-1, ::-1])
 
 
-@pytest.mark.parametrize(
-    ("settings", "use_background"),
-    [(GIVEN, True), (GIVEN, False), (BOTH, True)],
-    ids=["given-background", "given-shuffles", "both-background"],
-)
-def test_nulls_are_not_significant_more_often_than_chance(settings, use_background):
-    n_sets = 60
-    chunks, background = sets(6, n_sets, 60)
-    found = discover_many(
-        [(str(i), chunk) for i, chunk in enumerate(chunks)], background if use_background else [], settings, 0
-    )
-    p = [motif.p_value for motifs in found.values() for motif in motifs]
-    assert len(p) > n_sets
-    assert sum(x < 0.05 for x in p) <= binom.ppf(0.999, len(p), 0.05)
-    best = [min((m.e_value for m in motifs), default=1.0) for motifs in found.values()]
-    assert sum(e < 0.05 for e in best) <= binom.ppf(0.999, n_sets, 0.05)
-
-
 def shifted_windows(rng: np.random.Generator, loci: int) -> tuple[list[str], list[str]]:
     """Three windows of 42 bp, 4 bp apart, of each random locus, and their headers."""
     sequences, headers = [], []

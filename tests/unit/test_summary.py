@@ -161,7 +161,10 @@ def test_an_empty_selection_gives_an_empty_valid_table():
     ("tables", "message"),
     [
         ((selected([1, 2]), manifest([1])), r"1 selected nodes have no row in the seqlet manifest.*\[2\]"),
-        ((selected([1, 2]), manifest([1, 2, 3, 4])), r"2 nodes of the seqlet manifest were not selected.*\[3, 4\]"),
+        (
+            (selected([1, 2]), manifest([1, 2, 3, 4])),
+            r"2 nodes of the seqlet manifest were not selected.*\[3, 4\]",
+        ),
         ((selected([1, 2]), manifest([2, 1])), r"2 nodes have another rank in the seqlet manifest"),
     ],
 )

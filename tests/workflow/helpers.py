@@ -90,6 +90,7 @@ def tiny_config(folder: Path) -> dict:
         "select": {"min_nonzero": 20, "min_above_half": 10},
         "seqlets": {"background_windows": 2000},
         "motifs": {"chunks": 2},
+        "nulls": {"sets": 40, "pool_windows": 20_000},
         "matching": {"database": "config/motifs/jaspar2026_vertebrates_256.meme"},
         "landscape": {
             "n_clusters": 5,

@@ -19,6 +19,11 @@ BELOW_SELECTION = {
     "discover_motifs": 4,
     "collect_motifs": 2,
     "match_motifs": 2,
+    "cluster_motifs": 2,
+    "write_null_sets": 6,
+    "discover_null_motifs": 6,
+    "match_null_motifs": 6,
+    "calibrate_nulls": 2,
     "summarise_nodes": 2,
     "embed_nodes": 2,
     "compute_jaccard": 2,
@@ -29,6 +34,8 @@ BELOW_SELECTION = {
 }
 NAMING = {
     "match_motifs": 2,
+    "match_null_motifs": 6,
+    "calibrate_nulls": 2,
     "note_motif_settings": 2,
     "summarise_nodes": 2,
     "build_page": 2,
@@ -51,6 +58,10 @@ def test_every_artefact_is_there_and_fits_its_contract(copy):
         "seqlets/manifest.tsv": "seqlet_manifest",
         "motifs.tsv": "motifs",
         "matches.tsv": "matches",
+        "calibration.tsv": "calibration",
+        "null_counts.tsv": "null_counts",
+        "null_targets.tsv": "null_targets",
+        "motif_clusters.tsv": "motif_clusters",
         "nodes.tsv": "nodes",
         "umap.tsv": "umap",
         "jaccard.tsv": "jaccard",
@@ -169,6 +180,26 @@ def test_chunking_never_changes_a_result(copy):
     result = helpers.snakemake(folder, changed, target)
     assert result.returncode == 0, result.stderr
     assert {name: (run / name).read_bytes() for name in before} == before
+
+
+def test_nulls_are_rules_of_their_own(copy):
+    folder, config = copy
+    run = folder / "results/tiny" / RUNS[0]
+    counts = artefacts.read_table(run / "null_counts.tsv", "null_counts")
+    assert set(counts["null"]) == {"shuffled", "genome", "filter"}
+    assert (counts["sets"] == 40).all()
+    assert (counts.loc[counts["null"] == "genome", "sets_passing"] <= 6).all()  # 5 % of 40 are 2 expected
+    assert not list(run.glob("nulls/*/sets")), "the sequences of the sets are temporary"
+    more = helpers.snakemake(folder, {**config, "nulls": {**config["nulls"], "sets": 50}}, "-n")
+    again = {"write_null_sets", "discover_null_motifs", "match_null_motifs", "calibrate_nulls"}
+    assert set(helpers.planned(more)) == again | {"summarise_nodes", "build_page", "summarise_runs"}
+    none = helpers.planned(helpers.snakemake(folder, {**config, "nulls": {"kinds": []}}, "-n"))
+    assert set(none) == {"calibrate_nulls", "summarise_nodes", "build_page", "summarise_runs"}
+    target = f"results/tiny/{RUNS[0]}/calibration.tsv"
+    result = helpers.snakemake(folder, {**config, "nulls": {"kinds": []}}, target)
+    assert result.returncode == 0, result.stderr
+    table = artefacts.read_table(folder / target, "calibration")
+    assert table.drop(columns="node").isna().all().all()
 
 
 def test_a_missing_raw_input_stops_the_plan_even_when_all_is_done(copy):

@@ -70,9 +70,10 @@ def step_up_q(p_values: np.ndarray, family: np.ndarray) -> np.ndarray:
     return np.minimum(np.minimum(own, steps[np.searchsorted(ordered, p_values)]), 1.0)
 
 
-def largest_p(values: np.ndarray, name: str, null_figures: Sequence[pd.DataFrame]) -> np.ndarray:
-    """(n,) largest ``null_p`` over the kinds of null."""
-    return np.max([null_p(values, figures[name].to_numpy()) for figures in null_figures], axis=0)
+def p_by_kind(values: np.ndarray, name: str, figures: dict[str, pd.DataFrame]) -> dict[str, np.ndarray]:
+    """``null_p`` against each kind of null, and their largest under ``null``; empty without nulls."""
+    found = {kind: null_p(values, theirs[name].to_numpy()) for kind, theirs in figures.items()}
+    return {**found, "null": np.max(list(found.values()), axis=0)} if found else {}
 
 
 def calibrate(
@@ -93,23 +94,22 @@ def calibrate(
     Returns:
         Table of schema ``calibration``, and ``matches`` with p_null, q_null and target_promiscuous filled in.
     """
-    table = pd.DataFrame({"node": list(nodes)}).reindex(
-        columns=list(load_schema("calibration")["properties"])
-    )
+    table = pd.DataFrame({"node": list(nodes)}).reindex(columns=_columns("calibration"))
     matches = matches.copy()
-    if nulls:
-        mine = best_figures(nodes, motifs, matches)
-        theirs = [best_figures(null.sets, null.motifs, null.matches) for null in nulls]
-        for name in ("motif", "match"):
-            table[f"{name}_p_null"] = largest_p(mine[name].to_numpy(), name, theirs)
-            family = table[f"{name}_p_null"].to_numpy()
-            table[f"{name}_q_null"] = step_up_q(family, family)
-            table[f"{name}_calibrated"] = table[f"{name}_q_null"] < significance
-        matches["p_null"] = largest_p(matches["log10_p"].to_numpy("float64"), "match", theirs)
-        matches["q_null"] = step_up_q(matches["p_null"].to_numpy("float64"), table["match_p_null"].to_numpy())
-        targets = null_targets(nulls)
-        promiscuous = set(targets.loc[targets["promiscuous"].astype(bool), "target"])
-        matches["target_promiscuous"] = matches["target"].isin(promiscuous)
+    if not nulls:
+        return conform(table, "calibration"), conform(matches, "matches")
+    mine = best_figures(nodes, motifs, matches)
+    theirs = {null.kind: best_figures(null.sets, null.motifs, null.matches) for null in nulls}
+    for name in ("motif", "match"):
+        for kind, p_values in p_by_kind(mine[name].to_numpy(), name, theirs).items():
+            table[f"{name}_p_{kind}"] = p_values
+        family = table[f"{name}_p_null"].to_numpy()
+        table[f"{name}_q_null"] = step_up_q(family, family)
+        table[f"{name}_calibrated"] = table[f"{name}_q_null"] < significance
+    matches["p_null"] = p_by_kind(matches["log10_p"].to_numpy("float64"), "match", theirs)["null"]
+    matches["q_null"] = step_up_q(matches["p_null"].to_numpy("float64"), table["match_p_null"].to_numpy())
+    targets = null_targets(nulls)
+    matches["target_promiscuous"] = matches["target"].isin(targets.loc[targets["promiscuous"], "target"])
     return conform(table, "calibration"), conform(matches, "matches")
 
 
@@ -146,7 +146,7 @@ def count_filters(
                     "null_expected": len(passing) / max(len(null.sets), 1) * len(nodes),
                 }
             )
-    return conform(pd.DataFrame(rows, columns=list(load_schema("null_counts")["properties"])), "null_counts")
+    return conform(pd.DataFrame(rows, columns=_columns("null_counts")), "null_counts")
 
 
 def _passing(motifs: pd.DataFrame, matches: pd.DataFrame) -> dict[str, set[int]]:
@@ -157,3 +157,7 @@ def _passing(motifs: pd.DataFrame, matches: pd.DataFrame) -> dict[str, set[int]]
         "match": set(matches.loc[unflagged, "node"]),
         "named": set(matches.loc[naming_pairs(motifs, matches), "node"]),
     }
+
+
+def _columns(schema: str) -> list[str]:
+    return list(load_schema(schema)["properties"])
