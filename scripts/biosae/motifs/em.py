@@ -24,7 +24,9 @@ from numba import njit
 from biosae.motifs.packing import Packed
 
 PSEUDOCOUNT = 0.5  # pseudo-sites of a matrix in all, spread over bases as in the background
-SKIP = 1e-3  # places of lower posterior add nothing to the counts
+# Places of lower posterior count in the likelihood but add nothing to the matrix, which saves most of the
+# scattered additions; r of planted motifs changed by 0.001 at most from 1e-9 (6 nodes a family and size).
+SKIP = 1e-3
 TILE = 2048  # positions worked on at a time: their odds stay in the cache, loops over them are long
 TOLERANCE = 1e-4  # EM stops when the log likelihood per sequence rises by less (nats)
 MAX_RATE = 0.999  # keeps 1 - rate > 0

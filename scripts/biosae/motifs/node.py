@@ -51,20 +51,27 @@ def discover_node(
     )
     if data is None:
         return result
+    result[:] = _motifs(data, settings)
+    result[:] = [_with_e_value(motif, len(result)) for motif in result]
+    result.status = "ok" if result else "no motif"
+    return result
+
+
+def _motifs(data: NodeParts, settings: DiscoverySettings) -> list[DiscoveredMotif]:
+    """Find, erase, repeat."""
     longest = int(np.diff(data.seqlets.offsets).max())
     widths = settings.min_width, min(settings.max_width or DEFAULT_MAX_WIDTH, longest)
     model = search.Background(
         background.composition(data.tables),
         seeds.word_probabilities(data.tables, settings.background_order, settings.strand == "both"),
     )
-    while len(result) < settings.motifs_per_node:
-        motif = _next_motif(data, model, settings, widths, len(result) + 1 == settings.motifs_per_node)
+    motifs: list[DiscoveredMotif] = []
+    while len(motifs) < settings.motifs_per_node:
+        motif = _next_motif(data, model, settings, widths, len(motifs) + 1 == settings.motifs_per_node)
         if motif is None:
             break
-        result.append(motif)
-    result[:] = [_with_e_value(motif, len(result)) for motif in result]
-    result.status = "ok" if result else "no motif"
-    return result
+        motifs.append(motif)
+    return motifs
 
 
 def _next_motif(

@@ -49,27 +49,13 @@ def prepare(
     seed: int,
     result: NodeMotifs,
 ) -> NodeParts | None:
-    """Sort, split, draw controls, fit the background.
+    """Sort, split, draw controls, fit the background; None when a part would be empty.
 
-    Args:
-        name: of the node, for messages.
-        sequences: usable seqlets, any case.
-        groups: locus of each, or None.
-        pool: background, or None for shuffles.
-        settings: as for the run.
-        seed: the node's own seed.
-        result: gets the counts of controls.
-
-    Returns:
-        None when a part would be empty.
+    ``sequences`` are usable seqlets in any case, ``groups`` the locus of each or None, ``pool`` None for
+    shuffles, ``seed`` the node's own; ``result`` gets the counts of controls, ``name`` is for messages.
     """
     both = settings.strand == "both"
-    texts = [s.upper() for s in sequences]
-    turned = [reverse_complement(s) for s in texts] if both else texts
-    flipped = np.array([other < s for s, other in zip(texts, turned, strict=True)])
-    texts = [
-        min(pair) for pair in zip(texts, turned, strict=True)
-    ]  # both strands: one text for a seqlet and its reverse
+    texts, flipped = _canonical(sequences, both)
     held_out, counted = heldout.split(texts, groups, settings.held_out_share, seed)
     if not (held_out & counted).any() or held_out.all():
         return None
@@ -81,25 +67,38 @@ def prepare(
     strata = controls.strata(
         codes, offsets, controls.lower_case([_oriented(sequences[i], flipped[i]) for i in order])
     )
-    (codes_a, offsets_a), (codes_b, offsets_b), kind = _controls(
-        name, codes, offsets, strata, n_a, pool, settings, rng, result
-    )
-    tables = background.fit(codes_a, offsets_a, settings.background_order, both)
-    joined = (
-        np.concatenate([codes_a[: offsets_a[-1]], codes_b]),
-        np.concatenate([offsets_a, offsets_a[-1] + offsets_b[1:]]),
-    )
+    part_a, part_b, kind = _controls(name, codes, offsets, strata, n_a, pool, settings, rng, result)
+    tables = background.fit(*part_a, settings.background_order, both)
     return NodeParts(
         seqlets=pack(codes, offsets, tables, settings.background_order),
-        controls=pack(*joined, tables, settings.background_order),
+        controls=pack(*_joined(part_a, part_b), tables, settings.background_order),
         n_a=n_a,
-        n_controls_a=len(offsets_a) - 1,
+        n_controls_a=len(part_a[1]) - 1,
         rows=np.array(order, np.int64),
         counted=counted[order],
         flipped=flipped[order],
         tables=tables,
         kind=kind,
-    )  # fmt: skip
+    )
+
+
+def _canonical(sequences: Sequence[str], both_strands: bool) -> tuple[list[str], np.ndarray]:
+    """Upper case; with both strands the smaller of text and reverse complement, and which were turned."""
+    texts = [s.upper() for s in sequences]
+    if not both_strands:
+        return texts, np.zeros(len(texts), bool)
+    turned = [reverse_complement(s) for s in texts]
+    flipped = np.array([other < s for s, other in zip(texts, turned, strict=True)], bool)
+    return [min(pair) for pair in zip(texts, turned, strict=True)], flipped
+
+
+def _joined(first: tuple[np.ndarray, np.ndarray], second: tuple[np.ndarray, np.ndarray]):
+    """Codes and offsets of two parts as one."""
+    codes, offsets = first
+    return (
+        np.concatenate([codes[: offsets[-1]], second[0]]),
+        np.concatenate([offsets, offsets[-1] + second[1][1:]]),
+    )
 
 
 def _oriented(sequence: str, flip: bool) -> str:

@@ -21,12 +21,12 @@ class DiscoverySettings:
         motifs_per_node: motifs looked for in a node, one after another (find, erase, repeat).
         strand: ``given`` reads each sequence as it is written, ``both`` also its reverse complement.
         min_width: narrowest motif in bp (3 or more).
-        max_width: widest motif in bp; None for the longest sequence of the node, but at most 30.
+        max_width: widest motif in bp, at most 200; None for the longest sequence of the node, but at most 30.
         background_order: order of the Markov background, 0 to 5.
         held_out_share: share of the seqlets (by locus) kept for the test, never seen by discovery.
         controls_per_seqlet: control sequences for each seqlet, in either part.
         min_sequences: nodes with fewer usable seqlets get no motif (a 2x2 test on fewer says nothing).
-        seeds: seed words tried with a short EM per motif.
+        seeds: seed words tried with a short EM per motif (search.SCREENED of them with a longer one).
         refined: best of these seeds that get a full EM and a width search.
     """
 
@@ -75,7 +75,7 @@ class DiscoveredMotif:
         log10_e: log10 of e_value; may exceed 0.
         llr: log likelihood ratio of the ZOOPS model on all seqlets against background alone, in nats.
         held_out: (seqlets hit, seqlets, controls hit, controls) of the test, counted once a locus.
-        controls: ``background`` or ``shuffled``.
+        controls: ``background`` or ``shuffled`` (keeps dinucleotides only: see batched).
     """
 
     matrix: np.ndarray
