@@ -14,7 +14,7 @@ from biosae.motifs.settings import DiscoverySettings
 # The search reads this many sequences of part A, its find is fitted to all of it. At 42 bp 300, 400 and 500
 # of 600 sequences gave the same r to 0.002. Of weak motifs in 600 x 150 bp, both strands, 400 missed 2 of 68
 # nodes, 500 missed 1 of 38, 600 missed none of 68 for a tenth more time at 42 bp.
-SAMPLE = 500
+SAMPLE = 600
 SAMPLE_CONTROLS = 1000  # and this many controls
 PURE_RATE = 0.1  # share of sequences with a site that EM starts from: a low rate keeps to those that hold the
 PURE_PASSES = 2  # seed itself, and after few passes two motifs have not merged yet
