@@ -1,4 +1,4 @@
-"""The held-out test: parts, loci, threshold and Fisher's p."""
+"""The held-out test: parts, loci and threshold (its p: test_motifs_exact_test)."""
 
 from __future__ import annotations
 
@@ -9,18 +9,6 @@ import pytest
 
 from biosae.motifs import heldout, reference
 from unit.helpers_motifs import uniform
-
-
-@pytest.mark.parametrize(
-    "table",
-    [(5, 10, 3, 50), (0, 10, 3, 50), (10, 10, 0, 50), (7, 40, 40, 200), (3, 3, 5, 5), (90, 400, 100, 2000)],
-)
-def test_fisher_equals_scipy(table):
-    assert heldout.log10_fisher(*table) == pytest.approx(reference.log10_fisher(*table), abs=1e-8)
-
-
-def test_fisher_keeps_what_underflows():
-    assert heldout.log10_fisher(2000, 2000, 0, 10000) < -1000
 
 
 def test_loci_are_overlapping_windows():

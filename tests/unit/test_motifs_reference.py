@@ -30,7 +30,7 @@ def test_a_node_by_the_plain_model_equals_the_engine(both, monkeypatch):
         (em, ("fit", "best_sites", "erase_sites")),
         (width, ("column_gains",)),
         (seeds, ("count_words",)),
-        (heldout, ("choose_threshold", "log10_fisher")),
+        (heldout, ("choose_threshold",)),
     ):
         for name in names:
             monkeypatch.setattr(module, name, getattr(reference, name))

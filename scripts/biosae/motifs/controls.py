@@ -41,7 +41,7 @@ class ControlPool:
         unique = sorted(set(background))
         self.n_copies_dropped = len(background) - len(unique)
         self._codes, self._offsets = encode(unique)
-        self._lower = lower_case(unique)
+        self._lower = lower_case(unique).astype(np.uint8)
         self._by_length: dict[int, tuple[np.ndarray, np.ndarray, np.ndarray]] = {}
         self._lock = threading.Lock()
 
@@ -57,14 +57,18 @@ class ControlPool:
                 full = np.diff(self._offsets)
                 lengths = np.minimum(full, length)
                 starts = self._offsets[:-1] + (full - lengths) // 2
-                codes, offsets = _cut(self._codes, starts, lengths, PAD)
-                lower, _ = _cut(self._lower.astype(np.uint8), starts, lengths, 0)
-                self._by_length[length] = starts, lengths, strata(codes, offsets, lower)
+                self._by_length[length] = starts, lengths, self._pieces(starts, lengths)[2]
             return self._by_length[length]
+
+    def _pieces(self, starts: np.ndarray, lengths: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Codes, offsets and strata of some pieces."""
+        codes, offsets = _cut(self._codes, starts, lengths, PAD)
+        lower, _ = _cut(self._lower, starts, lengths, 0)
+        return codes, offsets, strata(codes, offsets, lower)
 
     def draw(
         self, parts: list[tuple[np.ndarray, np.ndarray]], copies: int, rng: np.random.Generator
-    ) -> tuple[list[tuple[np.ndarray, np.ndarray]], int]:
+    ) -> tuple[list[tuple[np.ndarray, np.ndarray, np.ndarray]], int]:
         """Draw controls without replacement, disjoint between parts.
 
         Args:
@@ -73,7 +77,7 @@ class ControlPool:
             rng: decides.
 
         Returns:
-            Codes and offsets per part, and how many controls were wanted but not there.
+            Codes, offsets and strata of the controls per part, and how many were wanted but not there.
         """
         longest = max(int(lengths.max()) for _, lengths in parts)
         starts, lengths, pool_strata = self._windows(longest)
@@ -87,7 +91,7 @@ class ControlPool:
             fits = np.flatnonzero(lengths[rows] >= wanted_lengths[seqlets])
             fits = rng.permutation(fits)  # the first of them are a sample of all
             rows, cut = rows[fits], wanted_lengths[seqlets[fits]]
-            out.append(_cut(self._codes, starts[rows] + (lengths[rows] - cut) // 2, cut, PAD))
+            out.append(self._pieces(starts[rows] + (lengths[rows] - cut) // 2, cut))
             short += copies * len(wanted_strata) - len(rows)
         return out, short
 

@@ -94,33 +94,27 @@ def held_out_tests(parts: NodeParts, motifs: Sequence[Motif], both_strands: bool
     """
     _refuse_wide(motifs)
     tests = []
-    tested = parts.counted.copy()
-    tested[: parts.n_a] = False
     composition = background.composition(parts.tables)
     for motif in motifs:
         rate = np.clip(motif.n_sites / parts.n_a, 1.0 / (parts.n_a + 1), em.MAX_RATE)
         state = em.Fit(with_pseudosites(motif, composition), float(rate), 0.0)
-        test, threshold = _test(parts, state, tested, both_strands)
+        test, threshold = _test(parts, state, both_strands)
         tests.append(test)
         for packed in (parts.seqlets, parts.controls):
             em.erase_sites(packed, state, both_strands, threshold)
     return tests
 
 
-def _test(parts: NodeParts, state: em.Fit, tested: np.ndarray, both_strands: bool) -> tuple[HeldOut, float]:
-    """The test of one matrix, ``tested`` (n seqlets,) bool counted in it, and the threshold on the odds."""
+def _test(parts: NodeParts, state: em.Fit, both_strands: bool) -> tuple[HeldOut, float]:
+    """The test of one matrix, and the threshold on the odds."""
     sites = em.best_sites(parts.seqlets, state, both_strands)
     control_odds = em.best_sites(parts.controls, state, both_strands).odds
     threshold, _ = heldout.choose_threshold(sites.odds[: parts.n_a], control_odds[: parts.n_controls_a])
     hits = sites.odds >= threshold
-    table = (
-        int(hits[tested].sum()), int(tested.sum()),
-        int((control_odds[parts.n_controls_a :] >= threshold).sum()),
-        parts.controls.n - parts.n_controls_a,
-    )  # fmt: skip
+    test = parts.test(sites.odds, control_odds, threshold)
     forward = (sites.forward != parts.flipped)[hits]
     share = float(forward.mean()) if both_strands and len(forward) else None
-    return HeldOut(parts.n_a, share, heldout.log10_fisher(*table), table), threshold
+    return HeldOut(parts.n_a, share, test.log10_p, test.table), threshold
 
 
 def _refuse_wide(motifs: Sequence[Motif]) -> None:

@@ -13,7 +13,6 @@ import re
 from collections.abc import Sequence
 
 import numpy as np
-from scipy.special import gammaln, logsumexp
 
 _HEADER = re.compile(r"^>?(\S+?):(\d+)-(\d+)(?:\(([+-])\))?(?:\s|$)")
 
@@ -136,17 +135,3 @@ def table_gain(hits: np.ndarray, n: int, control_hits: np.ndarray, n_controls: i
 def _xlogy(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """x log y with 0 log 0 = 0."""
     return x * np.log(np.where(x > 0, y, 1.0))
-
-
-def log10_fisher(hits: int, n: int, control_hits: int, n_controls: int) -> float:
-    """log10 of Fisher's one-sided exact p: at least ``hits`` of all hits among the n sequences."""
-    total = hits + control_hits
-    if hits <= max(0, total - n_controls):
-        return 0.0
-    k = np.arange(hits, min(n, total) + 1)
-
-    def choose(top, part):
-        return gammaln(top + 1) - gammaln(part + 1) - gammaln(top - part + 1)
-
-    log_p = logsumexp(choose(n, k) + choose(n_controls, total - k)) - choose(n + n_controls, total)
-    return min(float(log_p) / math.log(10), 0.0)

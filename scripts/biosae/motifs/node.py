@@ -11,7 +11,7 @@ import numpy as np
 
 from biosae.motifs import background, controls, em, heldout, search, seeds, width
 from biosae.motifs.packing import longest_clean, prefix
-from biosae.motifs.parts import NodeParts, prepare
+from biosae.motifs.parts import HeldOutTest, NodeParts, prepare
 from biosae.motifs.settings import DEFAULT_MAX_WIDTH, DiscoveredMotif, DiscoverySettings, NodeMotifs
 
 log = logging.getLogger(__name__)
@@ -93,14 +93,9 @@ def _next_motif(
     state = found.state
     odds, control_odds = (em.best_sites(packed, state, both).odds for packed in (data.seqlets, data.controls))
     threshold, _ = heldout.choose_threshold(odds[: data.n_a], control_odds[: data.n_controls_a])
-    tested = data.counted.copy()
-    tested[: data.n_a] = False
-    table = (
-        int((odds[tested] >= threshold).sum()), int(tested.sum()),
-        int((control_odds[data.n_controls_a :] >= threshold).sum()), data.controls.n - data.n_controls_a,
-    )  # fmt: skip
+    test = data.test(odds, control_odds, threshold)
     data.seqlets.rival[:] = search.rival_ratio(data.seqlets, found.rival, both)
-    motif = _refit(data, state, model.composition, settings, widths, table)
+    motif = _refit(data, state, model.composition, settings, widths, test)
     data.seqlets.rival[:] = 1.0
     if not last:
         for packed in (data.seqlets, data.controls):
@@ -109,7 +104,7 @@ def _next_motif(
 
 
 def _refit(
-    data: NodeParts, state: em.Fit, composition, settings, widths, table: tuple[int, int, int, int]
+    data: NodeParts, state: em.Fit, composition, settings, widths, test: HeldOutTest
 ) -> DiscoveredMotif:
     """The motif as all seqlets show it, with the test of part B."""
     both = settings.strand == "both"
@@ -123,19 +118,18 @@ def _refit(
         share_forward = float(forward.mean()) if len(forward) else 0.5
         if share_forward < 0.5:  # the motif is written as most of its sites are
             matrix, share_forward = matrix[::-1, ::-1], 1.0 - share_forward
-    log10_p = heldout.log10_fisher(*table)
     return DiscoveredMotif(
         matrix=np.ascontiguousarray(matrix),
         width=len(matrix),
         n_sites=int(has_site.sum()),
         n_seqlets=data.seqlets.n,
         share_forward=share_forward,
-        log10_p=log10_p,
-        p_value=10.0**log10_p,
-        e_value=10.0**log10_p,
-        log10_e=log10_p,
+        log10_p=test.log10_p,
+        p_value=10.0**test.log10_p,
+        e_value=10.0**test.log10_p,
+        log10_e=test.log10_p,
         llr=final.llr,
-        held_out=table,
+        held_out=test.table,
         controls=data.kind,
     )
 

@@ -5,14 +5,23 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
 from biosae.motifs import background, controls, heldout
+from biosae.motifs.exact_test import log10_p_in_strata
 from biosae.motifs.packing import Packed, encode, pack, reverse_complement
 from biosae.motifs.settings import DiscoverySettings, NodeMotifs
 
 log = logging.getLogger(__name__)
+
+
+class HeldOutTest(NamedTuple):
+    """log10 p, and (seqlets hit, seqlets, controls hit, controls) over all strata, one of each locus."""
+
+    log10_p: float
+    table: tuple[int, int, int, int]
 
 
 @dataclass
@@ -23,6 +32,7 @@ class NodeParts:
         seqlets, controls: packed, of both parts.
         n_a, n_controls_a: how many of each are part A.
         rows: (n seqlets,) int64, place of each among the sequences given to ``prepare``.
+        strata, control_strata: (n seqlets,) and (n controls,) int64, see ``controls.strata``.
         counted: (n seqlets,) bool, one of each locus.
         flipped: (n seqlets,) bool, packed as the reverse complement of what was given.
         tables: background model.
@@ -34,10 +44,22 @@ class NodeParts:
     n_a: int
     n_controls_a: int
     rows: np.ndarray
+    strata: np.ndarray
+    control_strata: np.ndarray
     counted: np.ndarray
     flipped: np.ndarray
     tables: np.ndarray
     kind: str
+
+    def test(self, odds: np.ndarray, control_odds: np.ndarray, threshold: float) -> HeldOutTest:
+        """The test of part B, at a threshold on the best odds of seqlets and of controls."""
+        counted = self.counted.copy()
+        counted[: self.n_a] = False
+        hit, control_hit = odds[counted] >= threshold, control_odds[self.n_controls_a :] >= threshold
+        log10_p = log10_p_in_strata(
+            hit, self.strata[counted], control_hit, self.control_strata[self.n_controls_a :]
+        )
+        return HeldOutTest(log10_p, (int(hit.sum()), len(hit), int(control_hit.sum()), len(control_hit)))
 
 
 def prepare(
@@ -68,13 +90,15 @@ def prepare(
         codes, offsets, controls.lower_case([_oriented(sequences[i], flipped[i]) for i in order])
     )
     part_a, part_b, kind = _controls(name, codes, offsets, strata, n_a, pool, settings, rng, result)
-    tables = background.fit(*part_a, settings.background_order, both)
+    tables = background.fit(*part_a[:2], settings.background_order, both)
     return NodeParts(
         seqlets=pack(codes, offsets, tables, settings.background_order),
         controls=pack(*_joined(part_a, part_b), tables, settings.background_order),
         n_a=n_a,
         n_controls_a=len(part_a[1]) - 1,
         rows=np.array(order, np.int64),
+        strata=strata,
+        control_strata=np.concatenate([part_a[2], part_b[2]]),
         counted=counted[order],
         flipped=flipped[order],
         tables=tables,
@@ -92,9 +116,9 @@ def _canonical(sequences: Sequence[str], both_strands: bool) -> tuple[list[str],
     return [min(pair) for pair in zip(texts, turned, strict=True)], flipped
 
 
-def _joined(first: tuple[np.ndarray, np.ndarray], second: tuple[np.ndarray, np.ndarray]):
+def _joined(first: tuple[np.ndarray, ...], second: tuple[np.ndarray, ...]):
     """Codes and offsets of two parts as one."""
-    codes, offsets = first
+    codes, offsets = first[:2]
     return (
         np.concatenate([codes[: offsets[-1]], second[0]]),
         np.concatenate([offsets, offsets[-1] + second[1][1:]]),
@@ -112,9 +136,9 @@ def _controls(name, codes, offsets, strata, n_a, pool, settings, rng, result):
     lengths = np.diff(offsets)
     if pool is not None:
         parts, short = pool.draw([(strata[:n_a], lengths[:n_a]), (strata[n_a:], lengths[n_a:])], copies, rng)
-        enough = all(len(o) - 1 >= n for (_, o), n in zip(parts, (n_a, len(lengths) - n_a), strict=True))
+        enough = all(len(o) - 1 >= n for (_, o, _), n in zip(parts, (n_a, len(lengths) - n_a), strict=True))
         if enough:
-            result.n_controls, result.n_controls_short = sum(len(o) - 1 for _, o in parts), short
+            result.n_controls, result.n_controls_short = sum(len(o) - 1 for _, o, _ in parts), short
             return *parts, "background"
         log.warning(
             "node %s: the background has too few windows of its length and GC; shuffled seqlets serve", name
@@ -124,4 +148,5 @@ def _controls(name, codes, offsets, strata, n_a, pool, settings, rng, result):
         [(codes[:split_at], offsets[: n_a + 1]), (codes[split_at:], offsets[n_a:] - split_at)], copies, rng
     )
     result.n_controls = sum(len(o) - 1 for _, o in parts)
-    return *parts, "shuffled"
+    of_parents = (np.repeat(part, copies) for part in (strata[:n_a], strata[n_a:]))
+    return *((*part, of) for part, of in zip(parts, of_parents, strict=True)), "shuffled"

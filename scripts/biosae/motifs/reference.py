@@ -2,7 +2,7 @@
 
 Slow; for tests only. Each function has the name, the arguments and the answer of the one it checks
 (``em.fit``, ``em.best_sites``, ``em.erase_sites``, ``width.column_gains``, ``seeds.count_words``,
-``heldout.choose_threshold``, ``heldout.log10_fisher``), so that a search can be run with these in place of
+``heldout.choose_threshold``), so that a search can be run with these in place of
 those. They agree to 1e-9 relative, but where rounding decides: a posterior at SKIP, two best places alike.
 """
 
@@ -170,7 +170,7 @@ def choose_threshold(odds: np.ndarray, control_odds: np.ndarray) -> tuple[float,
 
 
 def log10_fisher(hits: int, n: int, control_hits: int, n_controls: int) -> float:
-    """Fisher's one-sided exact p by scipy (heldout.log10_fisher); -inf where p underflows."""
+    """Fisher's one-sided exact p by scipy (exact_test, one stratum); -inf where p underflows."""
     table = [[hits, n - hits], [control_hits, n_controls - control_hits]]
     p = float(fisher_exact(table, alternative="greater").pvalue)
     return math.log10(p) if p > 0 else -math.inf
