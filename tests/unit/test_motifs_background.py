@@ -11,6 +11,8 @@ import pytest
 from scipy.stats import chisquare
 
 from biosae.motifs import background, controls, packing, reference, shuffle
+from biosae.motifs.parts import prepare
+from biosae.motifs.settings import DiscoverySettings, NodeMotifs
 from unit.helpers_motifs import markov_windows, uniform
 
 SEQUENCES = ["ACGTACGTTTGA", "ACNNGTACCA", "ttacgRACGT", "A", ""]
@@ -182,3 +184,32 @@ def test_controls_that_the_background_cannot_give_are_counted():
         [(strata, np.full(20, 50))], 5, np.random.default_rng(0)
     )
     assert (len(part[1]) - 1, short) == (0, 100)  # shorter than the seqlets: never used
+
+
+def test_with_both_strands_seqlets_and_controls_are_turned_by_one_rule():
+    """Decoys on one strand only would else tell seqlets from controls, and make nulls significant."""
+    rng = np.random.default_rng(7)
+    windows = [w[:10] + "CACACACACACA" + w[22:] for w in markov_windows(30, 600, rng, 0.5)]
+    settings = DiscoverySettings(strand="both")
+    for pool in (controls.ControlPool(windows[100:]), None):
+        parts = prepare("n1", windows[:100], None, pool, settings, 0, NodeMotifs())
+        for packed in (parts.seqlets, parts.controls):
+            texts = decode(packed.codes, packed.offsets)
+            assert all(text <= packing.reverse_complement(text) for text in texts)
+    given = prepare(
+        "n1", windows[:100], None, controls.ControlPool(windows[100:]), DiscoverySettings(), 0, NodeMotifs()
+    )
+    texts = decode(given.controls.codes, given.controls.offsets)
+    assert any(text > packing.reverse_complement(text) for text in texts)
+
+
+def test_turning_equals_the_plain_rule_and_is_its_own_fixed_point():
+    rng = np.random.default_rng(8)
+    texts = ["".join(rng.choice(list("ACGT"), n)) for n in (1, 2, 5, 8, 9) for _ in range(30)]
+    codes, offsets = packing.encode([*texts, "ACGT", "ANT", ""])
+    packing.turn_canonical(codes, offsets)
+    turned = decode(codes, offsets)
+    expected = [min(text, packing.reverse_complement(text)) for text in texts]
+    assert turned == [*expected, "ACGT", "ANT", ""]
+    packing.turn_canonical(codes, offsets)
+    assert decode(codes, offsets) == turned

@@ -114,6 +114,25 @@ def longest_clean(sequence: str) -> int:
 
 
 @njit(cache=True, nogil=True)
+def turn_canonical(codes, offsets):
+    """Turn each sequence into its reverse complement, in place, where that is the smaller by its codes."""
+    for s in range(len(offsets) - 1):
+        first, last = offsets[s], offsets[s + 1] - 1
+        turned = False
+        for i in range(last - first + 1):
+            a, b = codes[first + i], codes[last - i]
+            b = 3 - b if b < 4 else b
+            if a != b:
+                turned = b < a
+                break
+        if turned:
+            for i in range((last - first) // 2 + 1):
+                a, b = codes[first + i], codes[last - i]
+                codes[first + i] = 3 - b if b < 4 else b
+                codes[last - i] = 3 - a if a < 4 else a
+
+
+@njit(cache=True, nogil=True)
 def _tetramers(codes):
     n = len(codes)
     out = np.zeros(n, np.uint8)

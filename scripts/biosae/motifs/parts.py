@@ -11,7 +11,7 @@ import numpy as np
 
 from biosae.motifs import background, controls, heldout
 from biosae.motifs.exact_test import log10_p_in_strata
-from biosae.motifs.packing import Packed, encode, pack, reverse_complement
+from biosae.motifs.packing import Packed, encode, pack, reverse_complement, turn_canonical
 from biosae.motifs.settings import DiscoverySettings, NodeMotifs
 
 log = logging.getLogger(__name__)
@@ -73,30 +73,30 @@ def prepare(
 ) -> NodeParts | None:
     """Sort, split, draw controls, fit the background; None when a part would be empty.
 
-    ``sequences`` are usable seqlets in any case, ``groups`` the locus of each or None, ``pool`` None for
-    shuffles, ``seed`` the node's own; ``result`` gets the counts of controls, ``name`` is for messages.
+    ``sequences`` are usable seqlets, ``groups`` the locus of each or None, ``pool`` None for shuffles,
+    ``seed`` the node's own; ``result`` gets the counts of controls, ``name`` is for messages.
     """
     both = settings.strand == "both"
     texts, flipped = _canonical(sequences, both)
     held_out, counted = heldout.split(texts, groups, settings.held_out_share, seed)
     if not (held_out & counted).any() or held_out.all():
         return None
-    order = sorted(range(len(texts)), key=lambda i: (held_out[i], texts[i], not counted[i], flipped[i]))
     rng = np.random.default_rng(seed % 2**64)
     n_a = int((~held_out).sum())
-    order[:n_a] = [order[i] for i in rng.permutation(n_a)]  # the first of part A are a sample of it
+    order = _order(texts, held_out, counted, flipped, rng)
     codes, offsets = encode([texts[i] for i in order])
-    strata = controls.strata(
-        codes, offsets, controls.lower_case([_oriented(sequences[i], flipped[i]) for i in order])
-    )
+    cased = [_oriented(sequences[i], flipped[i]) for i in order]
+    strata = controls.strata(codes, offsets, controls.lower_case(cased))
     part_a, part_b, kind = _controls(name, codes, offsets, strata, n_a, pool, settings, rng, result)
+    for part in (part_a, part_b) if both else ():
+        turn_canonical(*part[:2])  # as the seqlets: the odds of a place depend a little on its strand
     tables = background.fit(*part_a[:2], settings.background_order, both)
     return NodeParts(
         seqlets=pack(codes, offsets, tables, settings.background_order),
         controls=pack(*_joined(part_a, part_b), tables, settings.background_order),
         n_a=n_a,
         n_controls_a=len(part_a[1]) - 1,
-        rows=np.array(order, np.int64),
+        rows=np.array(order),
         strata=strata,
         control_strata=np.concatenate([part_a[2], part_b[2]]),
         counted=counted[order],
@@ -104,6 +104,13 @@ def prepare(
         tables=tables,
         kind=kind,
     )
+
+
+def _order(texts, held_out, counted, flipped, rng: np.random.Generator) -> list[int]:
+    """Part A in random order (the first of it are a sample of it), then part B, whatever the order given."""
+    order = sorted(range(len(texts)), key=lambda i: (held_out[i], texts[i], not counted[i], flipped[i]))
+    n_a = int((~held_out).sum())
+    return [order[i] for i in rng.permutation(n_a)] + order[n_a:]
 
 
 def _canonical(sequences: Sequence[str], both_strands: bool) -> tuple[list[str], np.ndarray]:
