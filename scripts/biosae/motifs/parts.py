@@ -88,12 +88,10 @@ def prepare(
     cased = [_oriented(sequences[i], flipped[i]) for i in order]
     strata = controls.strata(codes, offsets, controls.lower_case(cased))
     part_a, part_b, kind = _controls(name, codes, offsets, strata, n_a, pool, settings, rng, result)
-    for part in (part_a, part_b) if both else ():
-        turn_canonical(*part[:2])  # as the seqlets: the odds of a place depend a little on its strand
     tables = background.fit(*part_a[:2], settings.background_order, both)
     return NodeParts(
         seqlets=pack(codes, offsets, tables, settings.background_order),
-        controls=pack(*_joined(part_a, part_b), tables, settings.background_order),
+        controls=pack(*_joined(part_a, part_b, both), tables, settings.background_order),
         n_a=n_a,
         n_controls_a=len(part_a[1]) - 1,
         rows=np.array(order),
@@ -123,13 +121,17 @@ def _canonical(sequences: Sequence[str], both_strands: bool) -> tuple[list[str],
     return [min(pair) for pair in zip(texts, turned, strict=True)], flipped
 
 
-def _joined(first: tuple[np.ndarray, ...], second: tuple[np.ndarray, ...]):
-    """Codes and offsets of two parts as one."""
-    codes, offsets = first[:2]
-    return (
-        np.concatenate([codes[: offsets[-1]], second[0]]),
-        np.concatenate([offsets, offsets[-1] + second[1][1:]]),
-    )
+def _joined(first: tuple[np.ndarray, ...], second: tuple[np.ndarray, ...], both_strands: bool):
+    """Codes and offsets of two parts of controls as one; with both strands turned as the seqlets are.
+
+    The odds of a place depend a little on the strand that is packed: without this, decoys on one strand only
+    tell seqlets from controls.
+    """
+    codes = np.concatenate([first[0][: first[1][-1]], second[0]])
+    offsets = np.concatenate([first[1], first[1][-1] + second[1][1:]])
+    if both_strands:
+        turn_canonical(codes, offsets)
+    return codes, offsets
 
 
 def _oriented(sequence: str, flip: bool) -> str:
