@@ -1,9 +1,9 @@
 """Batched ZOOPS motif discovery: all nodes of a run in one process.
 
 Per node: seeds (words that controls and a Markov background do not explain), EM over positions and strands
-with 4-mer tables, width by BIC, threshold on part A, Fisher's exact test on held-out part B against matched
-controls, refit on everything, erase, repeat. Modules, in order of use: settings, packing, background,
-shuffle, controls, seeds, em, width, heldout, search, node.
+with 4-mer tables, width by BIC, threshold on part A, exact test (Fisher within strata) of held-out part B
+against matched controls, refit on everything, erase, repeat. Modules, in order of use: settings, packing,
+background, shuffle, controls, heldout, exact_test, parts, seeds, em, width, search, node.
 
 The kernels are compiled by numba at first use and cached: set ``NUMBA_CACHE_DIR`` to a writable folder to
 choose where (numba's default is ``__pycache__`` beside the sources). A result depends on a node's name, its
@@ -14,7 +14,7 @@ nulls, also with neighbouring windows of a locus (given as loci) or repeat famil
 dinucleotides and nothing above, so sequences that prefer some trinucleotides are truly told from them: sets
 of 400 windows of an order-2 chain had p < 0.05 in 60 % of 500 sets, of an order-1 chain in 4 %.
 
-Floor: about 190 EM passes of seeds and refined fits over 500 sequences for two motifs, and 20 over all; each
+Floor: about 190 EM passes of seeds and refined fits over 600 sequences for two motifs, and 20 over all; each
 ceil(w / 4) table reads a base and strand. 1,000 x 42 bp, w = 12, both strands: 28 M reads, 9 ms at the
 0.33 ns of a read from L1. The whole takes 85 ms (65 on one strand): sums, logarithms and counts of the passes
 make EM about 30 ms, words and best sites 10 each, odds of windows 4; the rest is controls, split and Python.

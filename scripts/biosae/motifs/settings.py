@@ -69,7 +69,7 @@ class DiscoveredMotif:
         n_sites: seqlets with a site (posterior of the final model above one half).
         n_seqlets: usable seqlets of the node, the population of n_sites.
         share_forward: share of the sites on the strand as written; None with strand ``given``.
-        log10_p: log10 of the one-sided Fisher p on the held-out part (matrix and threshold from part A only).
+        log10_p: log10 of the one-sided p of ``exact_test`` on part B (matrix and threshold are of part A).
         p_value: 10**log10_p; 0.0 where that underflows.
         e_value: p x motifs tested in this node. This is not a MEME E-value.
         log10_e: log10 of e_value; may exceed 0.

@@ -45,7 +45,7 @@ class HeldOut:
         n_seqlets: seqlets that the tool read (part A).
         share_forward: share of all sites (both parts) on the strand as given, for the matrix as the tool
             wrote it; None where one strand is read, or without a site.
-        log10_p: log10 of the one-sided Fisher p.
+        log10_p: log10 of the one-sided p (``exact_test``).
         table: (seqlets hit, seqlets, controls hit, controls) of part B, one of each locus.
     """
 
