@@ -22,7 +22,7 @@ rule compile_kernels:
         mem_mb=2000,
         runtime=15,
     params:
-        cache=KERNELS,
+        cache=subpath(output.stamp, parent=True),
         program=f"{SCRIPTS}/compile_kernels.py",
         code=code("compile_kernels"),
     shell:
@@ -75,7 +75,7 @@ rule discover_motifs:
         nodes=subpath(input.settings, parent=True),
         options=MOTIF_OPTIONS,
         chunks=len(CHUNKS),
-        cache=KERNELS,
+        cache=subpath(input.kernels, parent=True),
         program=f"{SCRIPTS}/discover_motifs.py",
         code=code("discover_motifs"),
     shell:
@@ -107,7 +107,7 @@ rule discover_node_motifs:
         fasta=f"{RUN}/seqlets/{{rank}}_n{{node}}.fa",
         nodes=subpath(input.settings, parent=True),
         options=MOTIF_OPTIONS,
-        cache=KERNELS,
+        cache=subpath(input.kernels, parent=True),
         program=f"{SCRIPTS}/discover_motifs.py",
         code=code("discover_motifs"),
     shell:
@@ -167,7 +167,7 @@ rule match_motifs:
     params:
         nodes=subpath(input.settings, parent=True),
         options=MATCH_OPTIONS,
-        cache=KERNELS,
+        cache=subpath(input.kernels, parent=True),
         program=f"{SCRIPTS}/match_motifs.py",
         code=code("match_motifs"),
     shell:
@@ -197,7 +197,7 @@ rule match_node_motifs:
     params:
         nodes=subpath(input.settings, parent=True),
         options=MATCH_OPTIONS,
-        cache=KERNELS,
+        cache=subpath(input.kernels, parent=True),
         program=f"{SCRIPTS}/match_motifs.py",
         code=code("match_motifs"),
     shell:
@@ -225,7 +225,7 @@ rule cluster_motifs:
         runtime=60,
     params:
         options=section("clusters"),
-        cache=KERNELS,
+        cache=subpath(input.kernels, parent=True),
         program=f"{SCRIPTS}/cluster_motifs.py",
         code=code("cluster_motifs"),
     shell:

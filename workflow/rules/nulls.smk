@@ -13,6 +13,7 @@ rule write_null_sets:
         background=rules.write_seqlets.output.background,
         top=rules.encode_activations.output.top,
         genome=CONFIG["genome"],
+        kernels=rules.compile_kernels.output.stamp,
     output:
         sets=temp(directory(f"{RUN}/nulls/{{null}}/sets")),
     log:
@@ -28,7 +29,7 @@ rule write_null_sets:
     params:
         run=subpath(input.top, parent=True),
         options=section("nulls", "sets", "pool_windows", "filter_bp", "seed"),
-        cache=KERNELS,
+        cache=subpath(input.kernels, parent=True),
         program=f"{SCRIPTS}/write_null_sets.py",
         code=code("write_null_sets"),
     shell:
@@ -58,7 +59,7 @@ rule discover_null_motifs:
     params:
         folder=subpath(output.motifs, parent=True),
         options=MOTIF_OPTIONS + section("motifs", "significance"),
-        cache=KERNELS,
+        cache=subpath(input.kernels, parent=True),
         program=f"{SCRIPTS}/discover_motifs.py",
         code=code("discover_motifs"),
     shell:
@@ -86,7 +87,7 @@ rule match_null_motifs:
         runtime=120,
     params:
         options=MATCH_OPTIONS,
-        cache=KERNELS,
+        cache=subpath(input.kernels, parent=True),
         program=f"{SCRIPTS}/match_motifs.py",
         code=code("match_motifs"),
     shell:

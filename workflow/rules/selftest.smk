@@ -60,7 +60,7 @@ rule score_recovery:
         truth=folder_of("truth"),
         store=folder_of("validation"),
         options=PAD,
-        cache=KERNELS,
+        cache=subpath(input.kernels, parent=True),
         program=f"{SCRIPTS}/score_recovery.py",
         code=code("score_recovery"),
     shell:
