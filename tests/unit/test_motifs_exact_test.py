@@ -10,7 +10,7 @@ import pytest
 from scipy.stats import hypergeom
 
 from biosae.motifs import reference
-from biosae.motifs.batched import DiscoverySettings, discover_many
+from biosae.motifs.batched import DiscoverySettings, discover, discover_many
 from biosae.motifs.exact_test import log10_p_in_strata, log10_p_of_tables
 from unit.helpers_motifs import markov_windows
 
@@ -77,6 +77,24 @@ def test_rows_are_counted_by_stratum():
     expected = of_tables((2, 3, 1, 3), (1, 1, 0, 3))
     assert log10_p_in_strata(hit, stratum, control_hit, control_stratum) == pytest.approx(expected)
     assert log10_p_in_strata(hit[:0], stratum[:0], control_hit, control_stratum) == 0.0
+
+
+def test_seqlets_that_no_control_is_like_are_counted_and_said(caplog):
+    rng = np.random.default_rng(4)
+    windows = markov_windows(30, 4000, rng, 0.5)
+    rich = [window for window in windows if sum(base in "AT" for base in window) >= 21][:100]
+    background = [window for window in windows if sum(base in "AT" for base in window) < 20]
+    found = discover(rich, background, DiscoverySettings(), 0)
+    assert found.n_without_control == 40
+    assert all(motif.log10_p == 0.0 for motif in found)
+    assert "40 of 40 held-out seqlets have no control of their GC and repeat share" in caplog.text
+
+
+def test_a_background_without_soft_mask_is_matched_by_gc_alone():
+    rng = np.random.default_rng(5)
+    windows = [w.lower() for w in markov_windows(30, 100, rng, 0.5)]
+    found = discover(windows, markov_windows(30, 3000, rng, 0.5), DiscoverySettings(), 0)
+    assert found.n_without_control <= 2
 
 
 def test_composition_alone_is_no_motif():

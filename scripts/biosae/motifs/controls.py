@@ -46,6 +46,11 @@ class ControlPool:
         self._lock = threading.Lock()
 
     @property
+    def masked(self) -> bool:
+        """Whether any base is lower case; where none is, repeats cannot be told and GC alone is matched."""
+        return bool(self._lower.any())
+
+    @property
     def n(self) -> int:
         """Number of distinct sequences."""
         return len(self._offsets) - 1

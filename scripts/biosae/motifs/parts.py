@@ -73,8 +73,7 @@ def prepare(
 ) -> NodeParts | None:
     """Sort, split, draw controls, fit the background; None when a part would be empty.
 
-    ``sequences`` are usable seqlets, ``groups`` the locus of each or None, ``pool`` None for shuffles,
-    ``seed`` the node's own; ``result`` gets the counts of controls, ``name`` is for messages.
+    ``groups``: locus of each usable seqlet, or None; no ``pool``: shuffles; ``result`` gets the counts.
     """
     both = settings.strand == "both"
     texts, flipped = _canonical(sequences, both)
@@ -86,7 +85,8 @@ def prepare(
     order = _order(texts, held_out, counted, flipped, rng)
     codes, offsets = encode([texts[i] for i in order])
     cased = [_oriented(sequences[i], flipped[i]) for i in order]
-    strata = controls.strata(codes, offsets, controls.lower_case(cased))
+    lower = controls.lower_case(cased) & (pool is None or pool.masked)
+    strata = controls.strata(codes, offsets, lower)
     part_a, part_b, kind = _controls(name, codes, offsets, strata, n_a, pool, settings, rng, result)
     tables = background.fit(*part_a[:2], settings.background_order, both)
     return NodeParts(
@@ -148,6 +148,13 @@ def _controls(name, codes, offsets, strata, n_a, pool, settings, rng, result):
         enough = all(len(o) - 1 >= n for (_, o, _), n in zip(parts, (n_a, len(lengths) - n_a), strict=True))
         if enough:
             result.n_controls, result.n_controls_short = sum(len(o) - 1 for _, o, _ in parts), short
+            result.n_without_control = int((~np.isin(strata[n_a:], parts[1][2])).sum())
+            if 2 * result.n_without_control > len(lengths) - n_a:
+                log.warning(
+                    "node %s: %d of %d held-out seqlets have no control of their GC and repeat share and do "
+                    "not count in the test",
+                    *(name, result.n_without_control, len(lengths) - n_a),
+                )
             return *parts, "background"
         log.warning(
             "node %s: the background has too few windows of its length and GC; shuffled seqlets serve", name

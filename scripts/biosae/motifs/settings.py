@@ -102,6 +102,7 @@ class NodeMotifs(list):
         n_used: sequences long enough to hold a motif of min_width free of N.
         n_controls: control sequences of both parts.
         n_controls_short: controls that the background could not supply.
+        n_without_control: held-out seqlets that no control is like in GC and repeat share: not in the test.
     """
 
     def __init__(
@@ -113,3 +114,4 @@ class NodeMotifs(list):
         self.n_used = 0
         self.n_controls = 0
         self.n_controls_short = 0
+        self.n_without_control = 0
