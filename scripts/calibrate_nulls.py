@@ -21,12 +21,7 @@ def main() -> None:
     add = parser.add_argument
     add("--manifest", type=cli.existing_path, required=True, help="manifest.tsv of the run's seqlets")
     add("--motifs", type=cli.existing_path, required=True, help="motifs.tsv of the run")
-    add(
-        "--matches",
-        type=cli.existing_path,
-        required=True,
-        help="matches of the run, as match_motifs wrote them",
-    )
+    add("--matches", type=cli.existing_path, required=True, help="what match_motifs wrote")
     add("--nulls", type=cli.existing_path, nargs="*", default=[], help="folders of the null sets' results")
     add("--significance", type=float, default=0.05, help="null-calibrated q below which a node counts")
     add("--output", type=Path, required=True, help="folder to write into")
@@ -35,6 +30,7 @@ def main() -> None:
     from biosae.artefacts import provenance, read_table, write_table
     from biosae.motifs import calibration
 
+    kinds = calibration.checked_kinds([folder.name for folder in args.nulls])
     tables = ("motif_status", "motifs", "matches")
     files = {folder: [folder / f"{name}.tsv" for name in ("status", *tables[1:])] for folder in args.nulls}
     nulls = []
@@ -45,8 +41,9 @@ def main() -> None:
     motifs, matches = read_table(args.motifs, "motifs"), read_table(args.matches, "matches")
     table, matches = calibration.calibrate(nodes, motifs, matches, nulls, args.significance)
     counts = calibration.count_filters(nodes, motifs, matches, nulls)
+    calibration.warn_of_resolution(len(nodes), nulls, args.significance)
     inputs = [args.manifest, args.motifs, args.matches, *(path for paths in files.values() for path in paths)]
-    settings = {"nulls": [folder.name for folder in args.nulls], "significance": args.significance}
+    settings = {"nulls": kinds, "significance": args.significance}
     made_by = provenance("calibrate_nulls", settings, inputs)
     write_table(calibration.null_targets(nulls), args.output / "null_targets.tsv", "null_targets", made_by)
     write_table(counts, args.output / "null_counts.tsv", "null_counts", made_by)

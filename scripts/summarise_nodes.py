@@ -14,14 +14,16 @@ def main() -> None:
     parser.add_argument(
         "--run", type=cli.existing_path, required=True, help=f"run folder that holds {', '.join(NODE_INPUTS)}"
     )
+    parser.add_argument("--significance", type=float, default=0.05, help="calibrated q that counts")
     parser.add_argument("--output", type=Path, required=True, help="nodes.tsv to write")
     arguments = parser.parse_args()
     paths = [arguments.run / name for name in NODE_INPUTS]
     tables = [
         artefacts.read_table(path, schema) for path, schema in zip(paths, NODE_INPUTS.values(), strict=True)
     ]
-    nodes = build_nodes(*tables)
-    made_by = artefacts.provenance("summarise_nodes.py", {}, paths)
+    nodes = build_nodes(*tables, arguments.significance)
+    settings = {"significance": arguments.significance}
+    made_by = artefacts.provenance("summarise_nodes.py", settings, paths)
     artefacts.write_table(nodes, arguments.output, "nodes", made_by)
 
 

@@ -42,6 +42,8 @@ _MATCH = {
     "e_value": "match_e_value",
     "q_value": "match_q_value",
     "significant": "match_significant",
+    "p_null": "match_p_null",
+    "q_null": "match_q_null",
 }
 
 
@@ -145,23 +147,29 @@ def build_nodes(
     matches: pd.DataFrame,
     calibration: pd.DataFrame,
     clusters: pd.DataFrame,
+    significance: float = 0.05,
 ) -> pd.DataFrame:
     """The table of kept nodes (schema ``nodes``), by rank.
 
     Args:
         selected: rows of selected_nodes.tsv; the others: rows of the tables that ``NODE_INPUTS`` names.
+        significance: a named node is calibrated where the q_null of the match that names it is below.
 
     Raises:
         ContractError: a node or motif of one table has no partner in the other, or another rank.
     """
     _check_partners(selected, manifest, motifs, matches, calibration, clusters)
     table = selected[_STATISTICS].merge(manifest[_SEQLETS], on="node", validate="one_to_one")
-    kept = ["node", *(name for name in calibration if name.endswith(("_null", "_calibrated")))]
+    kept = ["node", "motif_p_null", "motif_q_null", "motif_calibrated"]
     for other in (best_motifs(motifs), best_matches(matches, motifs), calibration[kept]):
         table = table.merge(other, on="node", how="left", validate="one_to_one")
     for name in ("n_motifs", "n_significant_motifs", "n_naming_matches"):
         table[name] = table[name].fillna(0).astype("int64")
     table["named"] = table["n_naming_matches"] > 0
-    table["named_calibrated"] = table["match_calibrated"].astype("boolean") & table["named"]
+    q_null = table["match_q_null"].astype("Float64")
+    calibrated = (q_null < significance) & table["named"]
+    table["named_calibrated"] = (
+        calibrated.fillna(False) if calibration["motif_p_null"].notna().any() else pd.NA
+    )
     table["motif_cluster"] = table["best_motif_id"].map(clusters.set_index("motif_id")["cluster"])
     return conform(table.sort_values("rank").reset_index(drop=True), "nodes")

@@ -87,7 +87,7 @@ def count_nodes(nodes: pd.DataFrame) -> dict[str, int | None]:
 
 def _count(flags: pd.Series) -> int | None:
     """How many hold; None where the run has no null."""
-    return int(flags.sum()) if flags.notna().any() else None
+    return None if len(flags) and flags.isna().all() else int(flags.sum())
 
 
 def count_nulls(counts: pd.DataFrame) -> dict[str, float]:

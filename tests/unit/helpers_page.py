@@ -88,6 +88,7 @@ def match_rows(rows: list[tuple]) -> pd.DataFrame:
     table["e_value"] = table["p_value"].astype(float) * 200
     table["log10_p"] = np.log10(table["p_value"].astype(float))
     table["significant"] = table["q_value"].astype(float) < 0.05
+    table["p_null"] = table["q_null"] = np.minimum(table["q_value"].astype(float) / 10, 1.0)
     table["database"], table["offset"], table["overlap"] = "jaspar.meme", 0, 8
     table["query_consensus"] = table["target_consensus"] = "TGATAAGA"
     return fill(table, "matches")

@@ -8,6 +8,7 @@ import pytest
 from helpers_page import match_rows, motif_rows
 from scipy.stats import false_discovery_control
 
+from biosae.errors import ConfigError
 from biosae.motifs import calibration
 from biosae.motifs.calibration import Null, calibrate, count_filters, null_p, null_targets, step_up_q
 from biosae.motifs.naming import naming_pairs
@@ -16,6 +17,7 @@ from biosae.motifs.naming import naming_pairs
 def matches_of(rows, flags=None) -> pd.DataFrame:
     """Rows of (query, target, p, q) as schema ``matches``, with log10 p."""
     table = match_rows([(query, target, target.lower(), p, q) for query, target, p, q in rows])
+    table["p_null"] = table["q_null"] = pd.Series(dtype="float64")
     table["log10_p"] = np.log10(table["p_value"].astype("float64"))
     table["query_flag"] = pd.array(flags or [None] * len(table), dtype="string")
     return table
@@ -124,14 +126,30 @@ def test_counts_stand_beside_the_nulls_own():
 
 
 def test_targets_that_null_motifs_match_are_promiscuous_above_the_share(monkeypatch):
-    null = null_of([0.0] * 150, [1e-5] * 2 + [None] * 148)
+    null = null_of([0.0] * 150, [1e-5] * 3 + [None] * 147)
     table = null_targets([null])
-    assert table[["target", "null_motifs", "promiscuous"]].to_numpy().tolist() == [["MA1", 2, True]]
-    assert table["null_share"].tolist() == pytest.approx([2 / 150])
-    assert not null_targets([null_of([0.0] * 150, [1e-5] + [None] * 149)])["promiscuous"].any()
+    assert table[["target", "null_motifs", "promiscuous"]].to_numpy().tolist() == [["MA1", 3, True]]
+    assert table["null_share"].tolist() == pytest.approx([3 / 150])
+    assert not null_targets([null_of([0.0] * 350, [1e-5] * 3 + [None] * 347)])["promiscuous"].any()
+    assert not null_targets([null_of([0.0] * 20, [1e-5] * 2 + [None] * 18)])["promiscuous"].any()
     twice = Null(null.kind, null.sets, null.motifs, pd.concat([null.matches, null.matches]))
-    assert null_targets([twice])["null_motifs"].tolist() == [2]  # an id that repeats in the database
+    assert null_targets([twice])["null_motifs"].tolist() == [3]  # an id that repeats in the database
     motifs, matches = motif_rows([(1, 10, 1, -5.0, 9, True)]), matches_of([("1_n10_m1", "MA1", 1e-6, 1e-4)])
     _, calibrated = calibrate([10], motifs, matches, [null], 0.05)
     assert calibrated["target_promiscuous"].tolist() == [True]
     assert calibration.null_targets([]).empty
+
+
+def test_too_few_sets_for_the_nodes_are_said(caplog):
+    calibration.warn_of_resolution(200, [null_of([0.0] * 99, [None] * 99)], 0.05)
+    assert "99 sets of kind genome for 200 nodes: fewer than 41 nodes" in caplog.text
+    caplog.clear()
+    calibration.warn_of_resolution(4, [null_of([0.0] * 99, [None] * 99)], 0.05)
+    assert caplog.text == ""
+
+
+def test_folders_of_nulls_are_named_after_their_kinds():
+    assert calibration.checked_kinds(["filter", "genome"]) == ["filter", "genome"]
+    for wrong in (["genome", "genome"], ["chance"]):
+        with pytest.raises(ConfigError, match="not named after their kinds"):
+            calibration.checked_kinds(wrong)

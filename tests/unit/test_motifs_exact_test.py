@@ -93,8 +93,10 @@ def test_seqlets_that_no_control_is_like_are_counted_and_said(caplog):
 def test_a_background_without_soft_mask_is_matched_by_gc_alone():
     rng = np.random.default_rng(5)
     windows = [w.lower() for w in markov_windows(30, 100, rng, 0.5)]
-    found = discover(windows, markov_windows(30, 3000, rng, 0.5), DiscoverySettings(), 0)
-    assert found.n_without_control <= 2
+    background = markov_windows(30, 3000, rng, 0.5)
+    for pool in (background, [text.lower() for text in background]):
+        assert discover(windows, pool, DiscoverySettings(), 0).n_without_control <= 2
+        assert discover([w.upper() for w in windows], pool, DiscoverySettings(), 0).n_without_control <= 2
 
 
 def test_composition_alone_is_no_motif():

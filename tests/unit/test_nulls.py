@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from helpers_page import manifest
 
-from biosae.backgrounds import strata
+from biosae.backgrounds import candidate_windows, strata
 from biosae.errors import ConfigError, InputError
 from biosae.genome import Genome
 from biosae.motifs import null_sets, nulls
@@ -161,3 +161,35 @@ def test_settings_that_do_not_fit_are_refused():
         null_sets.NullSettings("chance")
     with pytest.raises(ConfigError, match="1 or more"):
         null_sets.NullSettings("genome", sets=0)
+
+
+def test_the_pool_is_not_the_background_drawn_again(genome):
+    first = candidate_windows(intervals(), WIDTH, 2000, np.random.default_rng(0))
+    drawn = nulls.draw_pool(intervals(), genome, WIDTH, 2000, 0)
+    common = set(zip(first["chrom"], first["start"], strict=True)) & set(
+        zip(drawn.chrom, drawn.start, strict=True)
+    )
+    assert len(common) < 200  # of 2,000 of 78,000 starts: 51 expected
+
+
+def test_backgrounds_that_do_not_fit_are_refused(genome, tmp_path):
+    settings = null_sets.NullSettings("filter", sets=2, pool_windows=300)
+    table = manifest([5]).assign(n_seqlets=10)
+    for text in ("", ">a\nACGTA\n>b\nACG\n"):
+        (tmp_path / "background.fa").write_text(text)
+        with pytest.raises(InputError, match="not of one width"):
+            null_sets.write_sets(tmp_path, table, intervals(), genome, settings, tmp_path / "out")
+
+
+def test_a_background_like_nothing_in_the_pool_is_refused(pool):
+    with pytest.raises(InputError, match="like the background in GC and repeats"):
+        list(nulls.genome_sets(pool, np.full((5, WIDTH), ord("G"), np.uint8), [5], 0))
+
+
+def test_files_of_an_earlier_draw_are_removed(genome, tmp_path):
+    (tmp_path / "background.fa").write_text(f">b\n{'ACGTA' * 4}\n")
+    table = manifest([5]).assign(n_seqlets=10)
+    for n in (4, 2):
+        settings = null_sets.NullSettings("filter", sets=n, pool_windows=300)
+        null_sets.write_sets(tmp_path, table, intervals(), genome, settings, tmp_path / "out")
+        assert len(list((tmp_path / "out").glob("*.fa"))) == n

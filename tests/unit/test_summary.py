@@ -120,12 +120,16 @@ def test_a_flagged_motif_names_nothing_and_gives_way_to_one_that_does():
     assert (only["best_match"], only["named"], only["named_calibrated"]) == ("MA1", False, False)
 
 
-def test_a_named_node_that_does_not_stand_out_from_the_nulls_is_not_calibrated():
+def test_a_named_node_is_calibrated_by_the_match_that_names_it():
     motifs, nodes = motif_rows(MOTIFS), [40, 7, 12]
-    tables = [selected(nodes), manifest(nodes), motifs, match_rows(MATCHES)]
-    table = build_nodes(*tables, calibration_rows(nodes, calibrated=False), cluster_rows(motifs))
-    assert row(table, 40)["named"] is True
-    assert row(table, 40)["named_calibrated"] is False
+    matches = match_rows(MATCHES)
+    tables = [selected(nodes), manifest(nodes), motifs, matches]
+    for q_null, expected in ((0.001, True), (0.9, False)):
+        # the match of lowest p is of another motif and names nothing: what it has does not count
+        matches["q_null"] = [q_null, 1e-6, q_null, 1e-6, 1e-6]
+        about = row(build_nodes(*tables, calibration_rows(nodes), cluster_rows(motifs)), 40)
+        assert about["named"] is True
+        assert (about["match_q_null"], about["named_calibrated"]) == (q_null, expected)
     with pytest.raises(ContractError, match=r"1 selected nodes were not calibrated.*\[12\]"):
         build_nodes(*tables, calibration_rows(nodes[:2]), cluster_rows(motifs))
 

@@ -26,10 +26,11 @@ rule summarise_nodes:
         runtime=15,
     params:
         run=subpath(output.nodes, parent=True),
+        options=section("motifs", "significance"),
         program=f"{SCRIPTS}/summarise_nodes.py",
         code=code("summarise_nodes"),
     shell:
-        "python {params.program:q} --run {params.run:q} --output {output.nodes:q} > {log:q} 2>&1"
+        "python {params.program:q} --run {params.run:q} {params.options:q} --output {output.nodes:q} > {log:q} 2>&1"
 
 
 rule plot_training:

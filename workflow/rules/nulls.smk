@@ -55,7 +55,7 @@ rule discover_null_motifs:
     threads: 4
     resources:
         mem_mb=4000,
-        runtime=720,
+        runtime=1440,
     params:
         folder=subpath(output.motifs, parent=True),
         options=MOTIF_OPTIONS + section("motifs", "significance"),

@@ -8,6 +8,8 @@ out from every kind: its p is the largest over the kinds; q is Benjamini-Hochber
 
 from __future__ import annotations
 
+import logging
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -15,11 +17,16 @@ import numpy as np
 import pandas as pd
 
 from biosae.artefacts import conform, load_schema
+from biosae.errors import ConfigError
 from biosae.motifs.naming import log10_e, naming_pairs
 
-PROMISCUOUS_SHARE = (
-    0.01  # of null motifs with a significant match; by chance 0.05 / database size is expected
-)
+log = logging.getLogger(__name__)
+
+KINDS = ("shuffled", "genome", "filter")
+
+# of null motifs with a significant match; by chance 0.05 / database size is expected
+PROMISCUOUS_SHARE = 0.01
+PROMISCUOUS_MOTIFS = 3  # and at least this many: one match among few null motifs says nothing
 
 
 @dataclass(frozen=True)
@@ -30,6 +37,15 @@ class Null:
     sets: Sequence[int]
     motifs: pd.DataFrame
     matches: pd.DataFrame
+
+
+def checked_kinds(kinds: list[str]) -> list[str]:
+    """The kinds, each known and given once; ConfigError otherwise."""
+    if len(set(kinds)) < len(kinds) or not set(kinds) <= set(KINDS):
+        raise ConfigError(
+            "Folders of nulls are not named after their kinds", got=kinds, expected=f"of {KINDS}"
+        )
+    return kinds
 
 
 def best_figures(nodes: Sequence[int], motifs: pd.DataFrame, matches: pd.DataFrame) -> pd.DataFrame:
@@ -113,6 +129,17 @@ def calibrate(
     return conform(table, "calibration"), conform(matches, "matches")
 
 
+def warn_of_resolution(n_nodes: int, nulls: Sequence[Null], significance: float) -> None:
+    """Say how many nodes must stand out together before the least p there is gives a q that counts."""
+    for null in nulls:
+        needed = math.floor(n_nodes / ((1 + len(null.sets)) * significance)) + 1
+        if needed > 1:
+            log.warning(
+                "%d sets of kind %s for %d nodes: fewer than %d nodes that stand out cannot have q < %g",
+                *(len(null.sets), null.kind, n_nodes, needed, significance),
+            )
+
+
 def null_targets(nulls: Sequence[Null]) -> pd.DataFrame:
     """Database entries that null motifs match (schema ``null_targets``), the most often matched first."""
     n_motifs = sum(len(null.motifs) for null in nulls)
@@ -123,7 +150,8 @@ def null_targets(nulls: Sequence[Null]) -> pd.DataFrame:
     counts = merged.groupby("target").agg(target_name=("target_name", "first"), null_motifs=("query", "size"))
     table = counts.reset_index().sort_values(["null_motifs", "target"], ascending=[False, True])
     share = table["null_motifs"].astype("float64") / max(n_motifs, 1)
-    table = table.assign(null_share=share, promiscuous=share > PROMISCUOUS_SHARE)
+    often = (share > PROMISCUOUS_SHARE) & (table["null_motifs"] >= PROMISCUOUS_MOTIFS)
+    table = table.assign(null_share=share, promiscuous=often)
     return conform(table.reset_index(drop=True), "null_targets")
 
 

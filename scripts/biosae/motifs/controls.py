@@ -42,13 +42,15 @@ class ControlPool:
         self.n_copies_dropped = len(background) - len(unique)
         self._codes, self._offsets = encode(unique)
         self._lower = lower_case(unique).astype(np.uint8)
+        if not self.masked:
+            self._lower[:] = 0
         self._by_length: dict[int, tuple[np.ndarray, np.ndarray, np.ndarray]] = {}
         self._lock = threading.Lock()
 
     @property
     def masked(self) -> bool:
-        """Whether any base is lower case; where none is, repeats cannot be told and GC alone is matched."""
-        return bool(self._lower.any())
+        """Whether some bases are lower case and some are not; else GC alone can be matched."""
+        return bool(self._lower.any() and not self._lower.all())
 
     @property
     def n(self) -> int:

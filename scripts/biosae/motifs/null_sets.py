@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -11,10 +12,14 @@ import pandas as pd
 
 from biosae.artefacts import conform, write_text
 from biosae.cli import progress
-from biosae.errors import ConfigError
+from biosae.errors import ConfigError, InputError
 from biosae.genome import Genome
 from biosae.motifs import nulls
+from biosae.motifs.calibration import KINDS
 from biosae.motifs.fasta import node_name, read_fasta
+from biosae.seqlets import clear_folder
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -22,7 +27,7 @@ class NullSettings:
     """What null sets of one kind are drawn with.
 
     Args:
-        kind: one of ``nulls.KINDS``.
+        kind: one of ``KINDS``.
         sets: number of sets.
         pool_windows: random windows that kinds genome and filter choose from.
         filter_bp: width of the random filters, bp.
@@ -36,12 +41,12 @@ class NullSettings:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        fits = self.kind in nulls.KINDS and min(self.sets, self.pool_windows, self.filter_bp) >= 1
+        fits = self.kind in KINDS and min(self.sets, self.pool_windows, self.filter_bp) >= 1
         if not fits:
             raise ConfigError(
                 "Settings of null sets do not fit",
                 got=self,
-                expected=f"kind one of {nulls.KINDS}; sets, pool_windows and filter_bp 1 or more",
+                expected=f"kind one of {KINDS}; sets, pool_windows and filter_bp 1 or more",
             )
 
     def as_dict(self) -> dict:
@@ -93,6 +98,7 @@ def write_sets(
     Returns:
         Table of schema ``null_sets``.
     """
+    clear_folder(folder)
     table = plan_sets(manifest, settings.sets)
     sizes = table["n_wanted"].tolist()
     written = []
@@ -101,7 +107,10 @@ def write_sets(
         text = "".join(f">{header}\n{sequence}\n" for header, sequence in some)
         write_text(folder / f"{node_name(number, number - 1)}.fa", text)
         written.append(len(some))
-    return conform(table.drop(columns="file").assign(n_sequences=written), "null_sets")
+    table = conform(table.drop(columns="file").assign(n_sequences=written), "null_sets")
+    if short := int((table["n_sequences"] < table["n_wanted"]).sum()):
+        log.warning("%d of %d sets are smaller than their node: too few windows apart", short, len(table))
+    return table
 
 
 def _sets(seqlets, table, sizes, intervals, genome, settings) -> Iterator[list[nulls.Record]]:
@@ -111,6 +120,14 @@ def _sets(seqlets, table, sizes, intervals, genome, settings) -> Iterator[list[n
             yield nulls.shuffled_records(read_fasta(seqlets / file), seed)
         return
     background = [sequence for _, sequence in read_fasta(seqlets / "background.fa")]
+    widths = sorted({len(sequence) for sequence in background})
+    if len(widths) != 1:
+        raise InputError(
+            "The background's windows are not of one width",
+            got=f"{len(background)} windows of {widths[:5]} bp",
+            where=seqlets / "background.fa",
+            mend="run write_seqlets again",
+        )
     like = np.frombuffer("".join(background).encode("ascii"), np.uint8).reshape(len(background), -1)
     pool = nulls.draw_pool(intervals, genome, like.shape[1], settings.pool_windows, settings.seed)
     if settings.kind == "genome":

@@ -14,6 +14,7 @@ Coordinates are 0-based, half-open, on the forward strand.
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -27,10 +28,12 @@ from biosae.motifs.packing import encode
 from biosae.motifs.shuffle import shuffle_dinucleotides
 from biosae.seqlets import keep_strongest
 
-KINDS = ("shuffled", "genome", "filter")
+log = logging.getLogger(__name__)
+
 FILTER_BP = 15  # width of Borzoi's first kernel (borzoi-pytorch 0.5.1, conv_dna: Conv1d(4, 512, 15))
 _WEIGHT_STEPS = 256  # weights are whole numbers of 1/256: sums are exact, whatever their order
 _FILTERS_AT_A_TIME = 64  # bounds memory: pool x 64 scores of 4 bytes
+_WINDOWS_AT_A_TIME = 2**14  # bounds memory: 16 bytes a window and bp
 _SPARE = 4  # candidates looked at for each window that is kept: neighbours overlap and drop out
 _LETTERS = np.frombuffer(b"ACGTN", dtype=np.uint8)
 
@@ -73,7 +76,9 @@ def draw_pool(
     Raises:
         InputError: no window without N.
     """
-    drawn = candidate_windows(intervals, window_bp, n_windows, np.random.default_rng(seed))
+    # a stream of its own: the background's would give the very windows that serve as controls
+    generator = np.random.default_rng(set_seed(seed, "pool", 0))
+    drawn = candidate_windows(intervals, window_bp, n_windows, generator)
     letters = cut_windows(drawn["chrom"], drawn["start"].to_numpy(), window_bp, genome)
     clean = (encode_windows(letters) < 4).all(axis=1)
     if not clean.any():
@@ -113,10 +118,24 @@ def shuffled_records(records: Sequence[Record], seed: int) -> list[Record]:
 def genome_sets(
     pool: WindowPool, like: np.ndarray, sizes: Sequence[int], seed: int
 ) -> Iterator[list[Record]]:
-    """Random windows with the shares of GC and repeats of ``like`` (n, window_bp), none overlapping."""
-    mine = strata(pool.letters)
-    share = np.bincount(strata(like), minlength=int(mine.max()) + 1)[: int(mine.max()) + 1]
-    weight = (share / np.maximum(np.bincount(mine), 1))[mine]
+    """Random windows with the shares of GC and repeats of ``like`` (n, window_bp), none overlapping.
+
+    Raises:
+        InputError: the pool holds no window like any of ``like``.
+    """
+    mine, theirs = strata(pool.letters), strata(like)
+    lacking = float((~np.isin(theirs, mine)).mean())
+    if lacking == 1.0:
+        raise InputError(
+            "No random window of the activations' intervals is like the background in GC and repeats",
+            got=f"{len(mine)} windows",
+            mend="raise nulls.pool_windows, or leave kind genome out",
+        )
+    if lacking:
+        log.warning("%.2g %% of the background is like no window of the pool", 100 * lacking)
+    size = int(max(mine.max(), theirs.max())) + 1
+    share = np.bincount(theirs, minlength=size)
+    weight = (share / np.maximum(np.bincount(mine, minlength=size), 1))[mine]
     usable = np.flatnonzero(weight)
     ends = np.cumsum(weight[usable])
     for number, size in enumerate(sizes, 1):
@@ -135,19 +154,25 @@ def filter_sets(
     that is narrower), at a random place in the window.
     """
     codes = encode_windows(pool.letters)
-    width = codes.shape[1]
-    one_hot = np.zeros((*codes.shape, 4), np.float32)
-    np.put_along_axis(one_hot, codes[:, :, None].astype(np.int64), 1.0, axis=2)
-    one_hot = one_hot.reshape(len(codes), 4 * width)
     for first in range(0, len(sizes), _FILTERS_AT_A_TIME):
         some = range(first, min(first + _FILTERS_AT_A_TIME, len(sizes)))
-        filters = np.stack([_random_filter(width, filter_bp, set_seed(seed, "filter", i + 1)) for i in some])
-        scores = np.ascontiguousarray((one_hot @ filters.T).T)
+        seeds = [set_seed(seed, "filter", i + 1) for i in some]
+        scores = _scores(codes, np.stack([_random_filter(codes.shape[1], filter_bp, one) for one in seeds]))
         for i, row in zip(some, scores, strict=True):
             near = min(_SPARE * sizes[i], len(row) - 1)
             bound = np.partition(row, len(row) - 1 - near)[len(row) - 1 - near]
             best = np.flatnonzero(row >= bound)
             yield pool.records(_apart(pool, best[np.argsort(-row[best], kind="stable")], sizes[i]))
+
+
+def _scores(codes: np.ndarray, filters: np.ndarray) -> np.ndarray:
+    """(filters, windows) float32 of codes (windows, width) and filters (filters, 4 * width)."""
+    out = np.empty((len(filters), len(codes)), np.float32)
+    for first in range(0, len(codes), _WINDOWS_AT_A_TIME):
+        block = codes[first : first + _WINDOWS_AT_A_TIME]
+        one_hot = block[:, :, None] == np.arange(4, dtype=np.uint8)
+        out[:, first : first + len(block)] = filters @ one_hot.reshape(len(block), -1).T.astype(np.float32)
+    return out
 
 
 def _random_filter(width: int, filter_bp: int, seed: int) -> np.ndarray:
