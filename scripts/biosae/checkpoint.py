@@ -1,8 +1,9 @@
 """Checkpoints that explain themselves: ``model.safetensors`` and ``config.json`` in one folder.
 
 Tensors (float32): ``shift``, ``scale`` (channels,) of the normaliser and ``decoder.weight``
-(channels, n_nodes) for every kind; kind ``topk`` also has ``encoder.weight`` (n_nodes, channels),
-``pre_bias`` (channels,) and ``latent_bias`` (n_nodes,). ``config.json`` holds the structure (kind,
+(channels, n_nodes) for every kind; every kind but ``raw`` also has ``encoder.weight`` (n_nodes, channels),
+``pre_bias`` (channels,) and ``latent_bias`` (n_nodes,), and kinds ``batchtopk`` and ``matryoshka`` a
+scalar ``threshold``. ``config.json`` holds the structure (kind,
 n_nodes, channels, k, layer_norm) and what its maker added: layer, store fingerprint, recipe, seed,
 versions. No stage downstream needs anything else.
 """
@@ -18,7 +19,7 @@ from safetensors.torch import load_file, save_file
 
 from biosae.artefacts import atomic_directory, write_json
 from biosae.errors import ConfigError, InputError
-from biosae.model import SAE, Dictionary, RawChannels
+from biosae.model import KINDS, SAE, BatchTopKSAE, Dictionary, RawChannels, build
 
 WEIGHTS, CONFIG = "model.safetensors", "config.json"
 _STRUCTURE = {"kind": str, "n_nodes": int, "channels": int, "k": int, "layer_norm": bool}
@@ -34,6 +35,8 @@ def model_tensors(model: Dictionary) -> dict[str, torch.Tensor]:
             "pre_bias": model.pre_bias,
             "latent_bias": model.latent_bias,
         }
+    if isinstance(model, BatchTopKSAE):
+        tensors["threshold"] = model.threshold
     return {name: tensor.detach().float().cpu().contiguous() for name, tensor in tensors.items()}
 
 
@@ -45,19 +48,23 @@ def build_model(structure: dict, tensors: dict[str, torch.Tensor], where: object
     """
     channels, n_nodes = structure["channels"], structure["n_nodes"]
     shapes = {"shift": (channels,), "scale": (channels,), "decoder.weight": (channels, n_nodes)}
-    if structure["kind"] == SAE.kind:
+    kind = structure["kind"]
+    if kind in KINDS:
         shapes |= {"encoder.weight": (n_nodes, channels), "pre_bias": (channels,), "latent_bias": (n_nodes,)}
+    if issubclass(KINDS.get(kind, Dictionary), BatchTopKSAE):
+        shapes["threshold"] = ()
     check_tensors(tensors, shapes, where)
-    if structure["kind"] == RawChannels.kind:
+    if kind == RawChannels.kind:
         return RawChannels(channels, tensors["shift"], tensors["scale"])
-    model = SAE(
-        channels, n_nodes, structure["k"], structure["layer_norm"], tensors["shift"], tensors["scale"]
-    )
+    normaliser = tensors["shift"], tensors["scale"]
+    model = build(kind, channels, n_nodes, structure["k"], structure["layer_norm"], *normaliser)
     with torch.no_grad():
         model.encoder.copy_(tensors["encoder.weight"])
         model.decoder.copy_(tensors["decoder.weight"].t())
         model.pre_bias.copy_(tensors["pre_bias"])
         model.latent_bias.copy_(tensors["latent_bias"])
+        if isinstance(model, BatchTopKSAE):
+            model.threshold.copy_(tensors["threshold"])
     return model
 
 
@@ -144,11 +151,11 @@ def _read_config(path: Path) -> dict:
         for name, kind in _STRUCTURE.items()
         if not isinstance(config, dict) or type(config.get(name)) is not kind
     ]
-    if wrong or config["kind"] not in (SAE.kind, RawChannels.kind):
+    if wrong or config["kind"] not in (*KINDS, RawChannels.kind):
         raise InputError(
             "A checkpoint's config is incomplete or of an unknown kind",
             got=config if wrong else config["kind"],
-            expected=f"{list(_STRUCTURE)}, kind one of {[SAE.kind, RawChannels.kind]}",
+            expected=f"{list(_STRUCTURE)}, kind one of {[*KINDS, RawChannels.kind]}",
             where=path,
         )
     return config

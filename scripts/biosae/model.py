@@ -9,159 +9,48 @@
 E and D are (n_nodes, channels): one row a node. This is the k-sparse autoencoder of Makhzani and
 Frey (arXiv 1312.5663) as used by Gao et al. (arXiv 2406.04093, section 2.3), with the ReLU and the
 per-position LayerNorm of the published SAE on Borzoi; LayerNorm's std is the unbiased one, and as
-there it is undone without the 1e-5. One function (``Dictionary.select``) finds the codes in
-training, evaluation and encoding.
+there it is undone without the 1e-5. Further kinds choose their nodes otherwise (``KINDS``):
+
+    batchtopk   in training the n*k largest of the n rows of a batch together; afterwards every value
+                at or above ``threshold``, the running mean of the smallest value that was chosen
+                (Bussmann et al., arXiv 2412.06410, section 3)
+    matryoshka  the same choice; the loss is the mean over nested prefixes of the nodes
+                (Bussmann et al., arXiv 2503.17547, section 3)
+    relu        every value > 0; the loss has an L1 term on values times decoder norms
+                (Conerly et al., "Update on how we train SAEs", Transformer Circuits, April 2024)
+    raw         the channels themselves, both signs: a baseline
+
+``Dictionary.select`` finds the codes in evaluation and encoding, and in training too for ``topk`` and
+``relu``. The losses are in ``biosae.step``.
 
 Floor of a step, in multiply-adds a position with d channels, n nodes and k active: d*n for the
-dense encoder and 4*d*k for decoding and the gradients, which are computed from the active nodes
-only (``biosae.sparse``).
+dense encoder and 4*d*k for decoding and the gradients, which are computed from the active nodes only.
 """
 
 from __future__ import annotations
-
-from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from biosae.errors import ConfigError, InputError
-from biosae.sparse import sparse_decode, sparse_encode
+from biosae.dictionary import LAYER_NORM_EPS, Dictionary, RawChannels, Reconstruction, SparseCodes
+from biosae.errors import ConfigError
+from biosae.selection import Entries, select_above, select_top
+from biosae.sparse import batch_top_nodes, nodes_above, sparse_decode, sparse_encode, top_nodes
 
-LAYER_NORM_EPS = 1e-5  # added to the standard deviation, as in the published SAE
+__all__ = [
+    "KINDS",
+    "LAYER_NORM_EPS",
+    "SAE",
+    "Dictionary",
+    "RawChannels",
+    "Reconstruction",
+    "SparseCodes",
+    "build",
+]
 
-
-class SparseCodes(NamedTuple):
-    """All activations > 0 of a block, sorted by row: three arrays (m,), int64, int64, float32."""
-
-    rows: np.ndarray
-    nodes: np.ndarray
-    values: np.ndarray
-
-
-class Reconstruction(NamedTuple):
-    """What a forward pass gives, n rows; every tensor in the normalised space unless said.
-
-    target, output: (n, channels) u and y. inner_target, inner_output: (n, channels) v and w.
-    std: (n, 1) LayerNorm's free scale, None without LayerNorm. values, indices: (n, k), see ``encode``.
-    """
-
-    target: Tensor
-    output: Tensor
-    inner_target: Tensor
-    inner_output: Tensor
-    std: Tensor | None
-    values: Tensor
-    indices: Tensor
-
-
-class Dictionary(nn.Module):
-    """Base of all kinds: normaliser, LayerNorm, and the seams that other modules use.
-
-    Args:
-        channels, n_nodes: sizes.
-        k: most active nodes a position.
-        layer_norm: per-position LayerNorm on or off.
-        shift, scale: (channels,) of the normaliser; 0 and 1 if None.
-
-    Attributes:
-        config: plain values written to ``config.json``; empty until saved or loaded.
-    """
-
-    kind = ""
-
-    def __init__(self, channels: int, n_nodes: int, k: int, layer_norm: bool, shift=None, scale=None):
-        super().__init__()
-        if not (channels > layer_norm and 1 <= k <= n_nodes):
-            raise ConfigError(
-                "A dictionary needs channels >= 1 (2 with LayerNorm) and 1 <= k <= n_nodes",
-                got={"channels": channels, "n_nodes": n_nodes, "k": k},
-            )
-        self.channels, self.n_nodes, self.k, self.layer_norm = channels, n_nodes, k, layer_norm
-        self.config: dict = {}
-        self.register_buffer("shift", _vector(shift, channels, 0.0))
-        self.register_buffer("scale", _vector(scale, channels, 1.0))
-        if not bool((torch.isfinite(self.shift) & torch.isfinite(self.scale) & (self.scale != 0)).all()):
-            raise InputError("The normaliser must be finite and its scale not 0", mend="check the statistics")
-
-    def structure(self) -> dict:
-        """The sizes that a checkpoint's config holds."""
-        names = ("kind", "n_nodes", "channels", "k", "layer_norm")
-        return {name: getattr(self, name) for name in names}
-
-    def normalise(self, x) -> Tensor:
-        """Raw rows (n, channels), numpy or tensor of any floating type, to u in the model's type.
-
-        Raises:
-            InputError: another number of channels.
-        """
-        rows = torch.as_tensor(x).to(self.shift.device, self.shift.dtype)
-        if rows.ndim != 2 or rows.shape[1] != self.channels:
-            raise InputError(
-                "The activations do not fit the dictionary",
-                got=f"shape {tuple(rows.shape)}",
-                expected=f"(rows, {self.channels})",
-                mend="use the store of the layer that the dictionary was trained on",
-            )
-        return (rows - self.shift) / self.scale
-
-    def _inner(self, u: Tensor) -> tuple[Tensor, Tensor | None, Tensor | None]:
-        if not self.layer_norm:
-            return u, None, None
-        std, mean = torch.std_mean(u, dim=1, keepdim=True)  # unbiased
-        return (u - mean) / (std + LAYER_NORM_EPS), mean, std
-
-    def select(self, inner: Tensor) -> tuple[Tensor, Tensor]:
-        """Codes of inner rows: values (n, k) >= 0 and node indices (n, k)."""
-        raise NotImplementedError
-
-    def combine(self, values: Tensor, indices: Tensor) -> Tensor:
-        """Inner output w (n, channels) of codes."""
-        raise NotImplementedError
-
-    def decoder_directions(self) -> np.ndarray:
-        """float32 (n_nodes, channels): what one unit of each node adds, in inner (normalised) channels."""
-        raise NotImplementedError
-
-    def forward(self, x) -> Reconstruction:
-        """Codes and reconstruction of raw rows (n, channels)."""
-        u = self.normalise(x)
-        v, mean, std = self._inner(u)
-        values, indices = self.select(v)
-        w = self.combine(values, indices)
-        y = w if std is None else w * std + mean
-        return Reconstruction(u, y, v, w, std, values, indices)
-
-    def encode(self, x) -> tuple[Tensor, Tensor]:
-        """Codes of raw rows (n, channels): values (n, k) and node indices int64 (n, k).
-
-        A value of 0 is padding (fewer than k nodes were positive), not an activation; its index
-        means nothing.
-        """
-        return self.select(self._inner(self.normalise(x))[0])
-
-    def decode(self, values: Tensor, indices: Tensor, like=None) -> Tensor:
-        """Raw-space reconstruction (n, channels) of codes.
-
-        Args:
-            values, indices: as ``encode`` gives them.
-            like: the raw rows that were encoded; their mean and std a position undo LayerNorm.
-        """
-        if self.layer_norm and like is None:
-            raise InputError("Decoding needs the encoded rows: LayerNorm's mean and std are not in the codes")
-        output = self.combine(values, indices)
-        if self.layer_norm:
-            _, mean, std = self._inner(self.normalise(like))
-            output = output * std + mean
-        return output * self.scale + self.shift
-
-    @torch.no_grad()
-    def encode_block(self, x) -> SparseCodes:
-        """All activations > 0 of raw rows (n, channels), sorted by row (numpy or tensor in, numpy out)."""
-        values, indices = self.encode(x)
-        rows, places = torch.nonzero(values > 0, as_tuple=True)
-        found = rows, indices[rows, places], values[rows, places].float()
-        return SparseCodes(*(part.cpu().numpy() for part in found))
+# weight of a new batch in the running threshold: some hundred steps of memory, our choice
+THRESHOLD_MOMENTUM = 0.01
 
 
 class SAE(Dictionary):
@@ -185,11 +74,39 @@ class SAE(Dictionary):
         self.pre_bias = nn.Parameter(torch.zeros(channels))
         self.latent_bias = nn.Parameter(torch.zeros(n_nodes))
 
+    def choose(self, pre: Tensor) -> tuple[Tensor, Tensor]:
+        """From pre-activations (n, n_nodes) to values (n, columns) >= 0 and node indices, plain PyTorch."""
+        return top_nodes(pre, self.k)
+
+    def choose_in_training(self, pre: Tensor) -> tuple[Tensor, Tensor]:
+        """The same for a batch of training, which holds all rows of ``pre``."""
+        return self.choose(pre)
+
+    def entries(self, inner: Tensor) -> Entries:
+        """What ``choose`` gives of inner rows, as flat entries by the compiled kernels (CPU, float32)."""
+        return select_top(*self._product(inner), self.k)
+
     def select(self, inner: Tensor) -> tuple[Tensor, Tensor]:
-        """TopK(ReLU((inner - pre_bias) encoder^T + latent_bias)): values (n, k) >= 0, node indices (n, k)."""
-        # (v - pre_bias) E^T + latent_bias, with the constant part computed once for all rows
-        bias = self.latent_bias - self.encoder @ self.pre_bias
-        return sparse_encode(inner, self.encoder, bias, self.k)
+        """``choose`` of (inner - pre_bias) encoder^T + latent_bias, by the fastest path there is."""
+        if self._compiled(inner):
+            return self.entries(inner).padded(self.k if self.kind == "topk" else None)
+        return sparse_encode(inner - self.pre_bias, self.encoder, self.latent_bias, self.choose)
+
+    def _product(self, inner: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        return inner - self.pre_bias.detach(), self.encoder.detach(), self.latent_bias.detach()
+
+    def _compiled(self, inner: Tensor) -> bool:
+        return not torch.is_grad_enabled() and inner.device.type == "cpu" and inner.dtype == torch.float32
+
+    @torch.no_grad()
+    def encode_block(self, x) -> SparseCodes:
+        """All activations > 0 of raw rows (n, channels), sorted by row (numpy or tensor in, numpy out)."""
+        inner = self._inner(self.normalise(x))[0]
+        return (
+            SparseCodes(*self.entries(inner).coordinates())
+            if self._compiled(inner)
+            else super().encode_block(x)
+        )
 
     def combine(self, values: Tensor, indices: Tensor) -> Tensor:
         """Inner output (n, channels): decoder directions times values, plus the pre-bias."""
@@ -200,40 +117,73 @@ class SAE(Dictionary):
         return self.decoder.detach().float().cpu().numpy().copy()
 
 
-class RawChannels(Dictionary):
-    """Kind ``raw``, a baseline: node c is ReLU(+u_c), node channels + c is ReLU(-u_c). Nothing is learned."""
+class ReLUSAE(SAE):
+    """Kind ``relu``: every positive value is active; ``k`` is the number of nodes and limits nothing."""
 
-    kind = "raw"
+    kind = "relu"
 
-    def __init__(self, channels: int, shift=None, scale=None):
-        super().__init__(channels, 2 * channels, channels, False, shift, scale)
+    def choose(self, pre: Tensor) -> tuple[Tensor, Tensor]:
+        """All positive values, padded."""
+        return nodes_above(pre, 0.0)
 
-    def select(self, inner: Tensor) -> tuple[Tensor, Tensor]:
-        """|inner| (n, channels), and of each channel the node of its sign (n, channels)."""
-        node = torch.arange(self.channels, device=inner.device)
-        return inner.abs(), torch.where(inner < 0, node + self.channels, node)
-
-    def combine(self, values: Tensor, indices: Tensor) -> Tensor:
-        """Inner output (n, channels): each value with the sign of its node, in its channel."""
-        signed = torch.where(indices < self.channels, values, -values)
-        output = values.new_zeros(len(values), self.channels)
-        return output.scatter_add(1, indices % self.channels, signed)
-
-    def decoder_directions(self) -> np.ndarray:
-        """+1, then -1, in each channel: float32 (2 * channels, channels)."""
-        one = np.eye(self.channels, dtype=np.float32)
-        return np.concatenate([one, -one])
+    def entries(self, inner: Tensor) -> Entries:
+        """All positive values, by the compiled kernels."""
+        return select_above(*self._product(inner), 0.0)
 
 
-def _vector(values, channels: int, default: float) -> Tensor:
-    if values is None:
-        return torch.full((channels,), default)
-    vector = torch.as_tensor(np.asarray(values, dtype=np.float32)).clone()
-    if vector.shape != (channels,):
-        raise InputError(
-            "The normaliser does not fit the number of channels",
-            got=f"shape {tuple(vector.shape)}",
-            expected=f"({channels},)",
-            mend="use the statistics of the same layer",
-        )
-    return vector
+class BatchTopKSAE(SAE):
+    """Kind ``batchtopk``: k a position on average, freely spread over the positions of a batch.
+
+    ``threshold``, a scalar, takes the place of the batch once training is over; 0 before it began.
+    """
+
+    kind = "batchtopk"
+
+    def __init__(self, *sizes, **options):
+        super().__init__(*sizes, **options)
+        self.register_buffer("threshold", torch.zeros(()))
+
+    def choose(self, pre: Tensor) -> tuple[Tensor, Tensor]:
+        """All positive values at or above the threshold, padded."""
+        return nodes_above(pre, self.threshold)
+
+    def choose_in_training(self, pre: Tensor) -> tuple[Tensor, Tensor]:
+        """The n*k largest of all rows together, padded."""
+        return batch_top_nodes(pre, self.k)
+
+    def entries(self, inner: Tensor) -> Entries:
+        """All positive values at or above the threshold, by the compiled kernels."""
+        return select_above(*self._product(inner), float(self.threshold))
+
+    @torch.no_grad()
+    def follow(self, least: Tensor) -> None:
+        """Move the threshold towards the smallest value that a batch of training chose."""
+        step = torch.where(self.threshold > 0, THRESHOLD_MOMENTUM, 1.0)
+        self.threshold += step * (least - self.threshold)
+
+
+class MatryoshkaSAE(BatchTopKSAE):
+    """Kind ``matryoshka``: ``batchtopk`` whose first nodes must explain the activations without the later."""
+
+    kind = "matryoshka"
+
+    def borders(self, groups: int) -> list[int]:
+        """Ends of the nested prefixes: n_nodes halved again and again, smallest first, all different."""
+        return sorted({max(1, self.n_nodes >> i) for i in range(groups)})
+
+
+KINDS: dict[str, type[SAE]] = {kind.kind: kind for kind in (SAE, BatchTopKSAE, MatryoshkaSAE, ReLUSAE)}
+
+
+def build(
+    kind: str, channels: int, n_nodes: int, k: int, layer_norm: bool, shift=None, scale=None, seed=0
+) -> SAE:
+    """A fresh dictionary of a kind that is trained (``KINDS``); kind ``relu`` takes no k.
+
+    Raises:
+        ConfigError: another kind.
+    """
+    if kind not in KINDS:
+        raise ConfigError("Unknown kind of dictionary", got=kind, expected=sorted(KINDS))
+    k = n_nodes if kind == ReLUSAE.kind else k
+    return KINDS[kind](channels, n_nodes, k, layer_norm, shift=shift, scale=scale, seed=seed)

@@ -90,12 +90,35 @@ class Recipe:
     dead_after_positions: int = _choice(
         1_000_000, "training positions after which a silent node is dead to AuxK", kind=int
     )
+    l1_coefficient: float = _choice(
+        1.0,
+        "kind relu: weight of the L1 term, the mean over positions of values times decoder norms, divided by "
+        "the number of channels as the squared error is",
+        kind=float,
+        zero=True,
+    )
+    matryoshka_groups: int = _choice(
+        5, "kind matryoshka: nested prefixes, each half as many nodes as the next", kind=int
+    )
+    precision: str = _choice(
+        "auto",
+        "type of the encoder's product in training; with bfloat16 it proposes the active nodes, and values, "
+        "gradients and weights stay float32. auto: bfloat16 where the processor has it",
+        kind=str,
+        among=("auto", "float32", "bfloat16"),
+    )
     shuffle: bool = _choice(True, "shuffle positions over blocks drawn from all files", kind=bool)
     block_rows: int | None = _choice(
         1024, "neighbouring positions read at once when shuffling; None: a quarter sequence", kind=int
     )
     pool_blocks: int = _choice(64, "blocks held in memory and shuffled together", kind=int)
     seed: int = _choice(0, "seed of initialisation and shuffling", kind=int, zero=True)
+    shuffle_seed: int | None = _choice(
+        None,
+        "seed of shuffling alone; None: the seed. Dictionaries trained together share it",
+        kind=int,
+        zero=True,
+    )
 
     def __post_init__(self) -> None:
         wrong = {f.name: value for f in fields(self) if not _fits(value := getattr(self, f.name), f)}

@@ -1,24 +1,35 @@
-"""The sparse products behind ``biosae.model``: exact TopK, decoding, and gradients of active nodes only.
+"""The plain path behind ``biosae.model``, in PyTorch: choosing nodes, decoding, gradients of active nodes.
 
-Shapes: n rows, ``channels`` columns, ``n_nodes`` nodes, k active a row. Nothing of shape
-n x n_nodes outlives a chunk of rows; a dense n x n_nodes gradient is never built.
+It runs on every device and in every floating type; on the CPU in float32 ``biosae.selection`` and
+``biosae.step`` take its place, and must give the same. Shapes: n rows, ``channels`` columns, ``n_nodes``
+nodes, k active a row. A dense n x n_nodes gradient is never built.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-_CHUNK_ROWS = {"cpu": 1024, "cuda": 65536}  # rows whose pre-activations exist at once; 1,024 measured best
+# rows whose pre-activations exist at once
+_CHUNK_ROWS = {"cpu": 1024, "cuda": 65536}
+Choose = Callable[[Tensor], tuple[Tensor, Tensor]]
 
 
-def sparse_encode(inner: Tensor, encoder: Tensor, bias: Tensor, k: int) -> tuple[Tensor, Tensor]:
-    """TopK_k(ReLU(inner encoder^T + bias)): values (n, k) >= 0, indices (n, k).
+def sparse_encode(
+    inner: Tensor, encoder: Tensor, bias: Tensor, choose: Choose, low: bool = False, whole: bool = False
+) -> tuple[Tensor, Tensor]:
+    """``choose`` of inner encoder^T + bias: values (n, k) >= 0, indices (n, k). Differentiable once.
 
-    inner (n, channels), encoder (n_nodes, channels), bias (n_nodes,). Differentiable once.
+    Args:
+        inner: (n, channels). encoder: (n_nodes, channels). bias: (n_nodes,).
+        choose: from pre-activations (rows, n_nodes) to values >= 0 and indices, of any number of columns.
+        low: the product in bfloat16.
+        whole: ``choose`` must see all rows at once.
     """
-    return _SparseEncode.apply(inner, encoder, bias, k)
+    return _SparseEncode.apply(inner, encoder, bias, choose, low, whole)
 
 
 def sparse_decode(values: Tensor, indices: Tensor, decoder: Tensor) -> Tensor:
@@ -43,6 +54,21 @@ def top_nodes(pre: Tensor, k: int) -> tuple[Tensor, Tensor]:
     return values.relu_(), indices
 
 
+def nodes_above(pre: Tensor, threshold: float | Tensor) -> tuple[Tensor, Tensor]:
+    """All positive values of ``pre`` (n, n_nodes) at or above a threshold, padded with zeros."""
+    kept = torch.where((pre >= threshold) & (pre > 0), pre, 0)
+    columns = max(1, int((kept > 0).sum(1).max())) if len(pre) else 1
+    return kept.topk(columns, dim=1)
+
+
+def batch_top_nodes(pre: Tensor, k: int) -> tuple[Tensor, Tensor]:
+    """The n x k largest positive values of all n rows together; ties at the border are all kept."""
+    if not len(pre):
+        return nodes_above(pre, 0.0)
+    border = pre.flatten().topk(min(len(pre) * k, pre.numel())).values[-1]
+    return nodes_above(pre, border)
+
+
 def by_node(indices: Tensor, weights: Tensor, rows: Tensor, n_nodes: int) -> Tensor:
     """S^T rows, where S (n, n_nodes) is sparse with ``weights`` (n, k) at ``indices`` (n, k).
 
@@ -59,14 +85,19 @@ def by_node(indices: Tensor, weights: Tensor, rows: Tensor, n_nodes: int) -> Ten
 
 
 class _SparseEncode(torch.autograd.Function):
-    """Dense encoder, ReLU and TopK in chunks of rows; gradients from the active nodes only."""
+    """Dense encoder and choice of nodes in chunks of rows; gradients from the active nodes only."""
 
     @staticmethod
-    def forward(ctx, inner: Tensor, encoder: Tensor, bias: Tensor, k: int) -> tuple[Tensor, Tensor]:
+    def forward(ctx, inner: Tensor, encoder: Tensor, bias: Tensor, choose: Choose, low: bool, whole: bool):
         """Rows (n, channels), encoder (n_nodes, channels), bias (n_nodes,) -> values, indices (n, k)."""
-        chunk = _CHUNK_ROWS.get(inner.device.type, 65536)
-        parts = [top_nodes(torch.addmm(bias, rows, encoder.t()), k) for rows in inner.split(chunk)]
-        values, indices = (torch.cat(column) for column in zip(*parts, strict=True))
+        chunk = max(1, len(inner)) if whole else _CHUNK_ROWS.get(inner.device.type, 65536)
+        dtype = torch.bfloat16 if low else inner.dtype
+        weights, offset = encoder.to(dtype), bias.to(dtype)
+        parts = [choose(torch.addmm(offset, rows.to(dtype), weights.t())) for rows in inner.split(chunk)]
+        columns = max(values.shape[1] for values, _ in parts)
+        padded = [[F.pad(part, (0, columns - part.shape[1])) for part in pair] for pair in parts]
+        values, indices = (torch.cat(column) for column in zip(*padded, strict=True))
+        values = values.to(inner.dtype)
         ctx.save_for_backward(inner, encoder, values, indices)
         ctx.mark_non_differentiable(indices)
         return values, indices
@@ -82,7 +113,7 @@ class _SparseEncode(torch.autograd.Function):
         grad_inner = None
         if ctx.needs_input_grad[0]:
             grad_inner = F.embedding_bag(indices, encoder, per_sample_weights=grad, mode="sum")
-        return grad_inner, grad_encoder, grad_bias, None
+        return grad_inner, grad_encoder, grad_bias, None, None, None
 
 
 class _DecoderGradient(torch.autograd.Function):

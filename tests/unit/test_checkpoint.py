@@ -11,7 +11,7 @@ from safetensors.torch import load_file, save_file
 
 from biosae.checkpoint import load_checkpoint, save_checkpoint
 from biosae.errors import ConfigError, InputError
-from biosae.model import SAE, RawChannels
+from biosae.model import KINDS, SAE, RawChannels, build
 
 CONFIG = {"layer": {"name": "conv1d_2", "channels": 6}, "seed": 3}
 
@@ -51,6 +51,26 @@ def test_round_trip(model, tmp_path):
         "layer_norm": True,
     }
     assert not loaded.training
+
+
+@pytest.mark.parametrize("kind", sorted(KINDS))
+def test_round_trip_of_every_kind(kind, tmp_path):
+    made = build(kind, 6, 12, 3, False, seed=1)
+    if hasattr(made, "threshold"):
+        made.threshold.fill_(0.4)
+    save_checkpoint(made, tmp_path / "c")
+    loaded = load_checkpoint(tmp_path / "c")
+    assert type(loaded) is type(made)
+    for before, after in zip(made.encode_block(rows()), loaded.encode_block(rows()), strict=True):
+        np.testing.assert_array_equal(before, after)
+    assert len(loaded.encode_block(rows()).values) > 0
+
+
+def test_threshold_is_part_of_the_checkpoint(tmp_path):
+    save_checkpoint(build("batchtopk", 6, 12, 3, False), tmp_path / "c")
+    edit_weights(tmp_path / "c", threshold=None)
+    with pytest.raises(InputError, match="wrong tensors"):
+        load_checkpoint(tmp_path / "c")
 
 
 def test_file_holds_the_named_tensors_and_the_normaliser(model, tmp_path):
