@@ -21,6 +21,7 @@ def main() -> None:
         "--quantiles", type=float, nargs="+", default=[0.01, 0.5, 0.99, 0.999], help="levels in [0, 1]"
     )
     cli.add_seed(parser)
+    cli.add_threads(parser)
     arguments = parser.parse_args()
     layer = cli.layer_of(arguments)
 
@@ -31,7 +32,9 @@ def main() -> None:
     store = ActivationStore.open(
         arguments.activations, arguments.pad_bp, layer.channels, layer.stride_bp, layer.name
     )
-    stats = compute_statistics(store, arguments.quantiles, arguments.slab_rows, arguments.seed)
+    stats = compute_statistics(
+        store, arguments.quantiles, arguments.slab_rows, arguments.seed, arguments.threads
+    )
     settings = {
         "layer": layer.as_dict(),
         "pad_bp": arguments.pad_bp,

@@ -1,20 +1,27 @@
-"""Encode an activation store with a checkpoint: top activations (Parquet) and node statistics (TSV)."""
+"""Encode an activation store with a checkpoint: top activations (Parquet) and node statistics (TSV).
+
+With --part I --of N only sequences [I*n/N, (I+1)*n/N) of n are encoded, into encoded/part_I_of_N.h5;
+merge_encoded.py makes the two files of all parts, the same as of one job.
+"""
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 
 from biosae import cli
 
 
 def main() -> None:
-    """Parse, encode, write ``top_activations.parquet`` and ``node_stats.tsv``."""
+    """Parse, encode, write ``top_activations.parquet`` and ``node_stats.tsv``, or a part file."""
     parser = cli.program(__doc__)
     parser.add_argument("--checkpoint", type=cli.existing_path, required=True, help="RUN/checkpoint")
     parser.add_argument("--activations", type=cli.existing_path, required=True, help="folder of the store")
     parser.add_argument("--output", type=Path, required=True, help="RUN folder to write into")
     parser.add_argument("--top-per-part", type=int, default=8, help="positions kept per node and part")
     parser.add_argument("--parts-per-sequence", type=int, default=4, help="equal parts of a sequence")
+    parser.add_argument("--part", type=int, help="encode only this share of the sequences, from 0")
+    parser.add_argument("--of", type=int, help="number of shares")
     cli.add_pad(parser)
     cli.add_device(parser)
     cli.add_threads(parser)
@@ -22,29 +29,30 @@ def main() -> None:
 
     import torch
 
-    from biosae import artefacts
     from biosae.activations import ActivationStore
     from biosae.checkpoint import load_checkpoint
-    from biosae.encoding import encode_store, write_top_activations
+    from biosae.encoding import encode_part, encoding_notes, sequence_share, write_encoded
     from biosae.geometry import Layer
     from biosae.runs import find_device
 
     torch.set_num_threads(arguments.threads)
+    settings = {key: getattr(arguments, key) for key in ("top_per_part", "parts_per_sequence")}
     model = load_checkpoint(arguments.checkpoint).to(find_device(arguments.device))
     layer = Layer.from_dict(model.config.get("layer"))
     store = ActivationStore.open(
         arguments.activations, arguments.pad_bp, layer.channels, layer.stride_bp, layer.name
     )
-    settings = {key: getattr(arguments, key) for key in ("top_per_part", "parts_per_sequence")}
-    encoded = encode_store(model, store, **settings)
-    inputs = sorted(path for path in arguments.checkpoint.iterdir() if path.is_file())
-    made_by = artefacts.provenance(
-        "encode_activations.py", {**settings, "pad_bp": arguments.pad_bp, "layer": layer.as_dict()}, inputs
-    )
-    made_by["store"] = store.fingerprint()
-    notes = {**settings, "n_nodes": model.n_nodes, "provenance": made_by}
-    write_top_activations(arguments.output / "top_activations.parquet", encoded.top, store, layer, notes)
-    artefacts.write_table(encoded.stats, arguments.output / "node_stats.tsv", "node_stats", made_by)
+    share = sequence_share(store.n_sequences, arguments.part, arguments.of)
+    notes = encoding_notes(arguments.checkpoint, store, layer, settings)
+    options = {**settings, "sequences": share, "notes": notes}
+    if arguments.part is not None:
+        path = arguments.output / "encoded" / f"part_{arguments.part}_of_{arguments.of}.h5"
+        encode_part(model, store, path, **options)
+        return
+    arguments.output.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".encode.", suffix=".tmp", dir=arguments.output) as folder:
+        encode_part(model, store, Path(folder) / "part.h5", **options)
+        write_encoded([Path(folder) / "part.h5"], arguments.output)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Plot a run's training curve: FVU, active nodes and dead fraction by training step, as SVG and PNG."""
+"""Plot a run's training: FVU, L0, dead fraction and learning rate by position, as SVG and PNG."""
 
 from __future__ import annotations
 

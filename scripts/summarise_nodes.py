@@ -15,15 +15,26 @@ def main() -> None:
         "--run", type=cli.existing_path, required=True, help=f"run folder that holds {', '.join(NODE_INPUTS)}"
     )
     parser.add_argument("--significance", type=float, default=0.05, help="calibrated q that counts")
+    parser.add_argument(
+        "--stability",
+        type=cli.existing_path,
+        help="stability.tsv of the run; none where the grid has one seed",
+    )
     parser.add_argument("--output", type=Path, required=True, help="nodes.tsv to write")
     arguments = parser.parse_args()
     paths = [arguments.run / name for name in NODE_INPUTS]
     tables = [
         artefacts.read_table(path, schema) for path, schema in zip(paths, NODE_INPUTS.values(), strict=True)
     ]
-    nodes = build_nodes(*tables, arguments.significance)
-    settings = {"significance": arguments.significance}
-    made_by = artefacts.provenance("summarise_nodes.py", settings, paths)
+    given, stability = arguments.stability, None
+    if given is not None:
+        stability = artefacts.read_table(given, "stability")
+    nodes = build_nodes(*tables, arguments.significance, stability)
+    settings = {
+        "significance": arguments.significance,
+        "stability": "one seed" if given is None else given.name,
+    }
+    made_by = artefacts.provenance("summarise_nodes.py", settings, [*paths, *([given] if given else [])])
     artefacts.write_table(nodes, arguments.output, "nodes", made_by)
 
 

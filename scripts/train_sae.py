@@ -1,7 +1,9 @@
-"""Train one sparse autoencoder on an activation store.
+"""Train one sparse autoencoder, or several at once, on an activation store.
 
-Writes OUTPUT/checkpoint/, OUTPUT/training_curve.tsv and OUTPUT/evaluation.json. A run that was killed
-continues from OUTPUT/state.pt when the same command is given again.
+Writes checkpoint/, training_curve.tsv and evaluation.json into OUTPUT, or with --dictionary into
+OUTPUT/NAME of each. A job that was killed continues from state.pt there when the same command is given
+again. SIGTERM saves the state and stops. Started by torchrun, the processes share each batch
+(torchrun --standalone --nproc-per-node N train_sae.py ...; one GPU a process; not measured on several).
 """
 
 from __future__ import annotations
@@ -9,7 +11,7 @@ from __future__ import annotations
 import argparse
 
 from biosae import cli
-from biosae.options import add_recipe, add_run_options, given_recipe
+from biosae.options import add_recipe, add_run_options, add_runs, given_runs
 
 
 def main() -> None:
@@ -20,7 +22,8 @@ def main() -> None:
         "--statistics", type=cli.existing_path, required=True, help="statistics.h5 of the training store"
     )
     add_run_options(parser)
-    parser.add_argument("--kind", choices=["topk"], default="topk", help="kind of dictionary")
+    parser.add_argument("--kind", default="topk", help="kind of dictionary")
+    add_runs(parser)
     cli.add_seed(parser)
     add_recipe(parser)
     parser.add_argument(
@@ -33,13 +36,16 @@ def main() -> None:
         help="continue from a state.pt in the output folder",
     )
     arguments = parser.parse_args()
-    recipe = given_recipe(arguments)
+    runs = given_runs(arguments)
 
-    from biosae.runs import RunInputs, train_run
+    from biosae.runs import RunInputs, TrainedRun, train_runs
 
-    inputs = RunInputs.open(arguments)
-    train_run(
-        inputs, recipe, arguments.statistics, arguments.output, arguments.resume, arguments.checkpoint_seconds
+    train_runs(
+        RunInputs.open(arguments),
+        [TrainedRun(*run) for run in runs],
+        arguments.statistics,
+        arguments.resume,
+        arguments.checkpoint_seconds,
     )
 
 

@@ -6,16 +6,16 @@ dataset of any name and shape (n_sequences, positions, channels), and an interva
 ``r // positions``; sequences are ordered by file *number* and row in the file. A pooled store has
 one position a sequence. ``store.json``, when there, is verified.
 
-Floor: the bytes of the files, read once. HDF5 is read in the stored type into a reused buffer and
-converted afterwards: letting HDF5 convert float16 to float32 is some thirty times slower.
+Floor: the bytes of the files, read once, in the stored type, into a buffer of the caller's
+(``biosae.store_reading``). A store may be read by several threads at a time.
 """
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterator
 from pathlib import Path
 
-import h5py
 import numpy as np
 import pandas as pd
 
@@ -23,20 +23,12 @@ from biosae import artefacts
 from biosae.errors import InputError
 from biosae.intervals import check_widths, find_interval_table, match_intervals, read_intervals
 from biosae.shuffling import shuffled_batches
-from biosae.store_files import (
-    StoredFile,
-    all_finite,
-    check_description,
-    check_shapes,
-    inspect_file,
-    numbered_files,
-    to_float32,
-    unreadable,
-)
+from biosae.store_files import StoredFile, check_description, check_shapes, inspect_file, numbered_files
+from biosae.store_layout import warn_if_slow
+from biosae.store_reading import FilePool, check_buffer
+from biosae.store_types import all_finite, not_finite, raw_dtype, to_float32
 
 __all__ = ["ActivationStore", "shuffled_batches", "to_float32"]
-
-_OPEN_FILES = 32  # well below the usual limit of 1,024 handles a process
 
 
 class ActivationStore:
@@ -46,7 +38,8 @@ class ActivationStore:
         folder: where it lies.
         files: paths, by file number.
         channels, positions, n_sequences, n_rows: sizes; n_rows = n_sequences x positions.
-        dtype: stored type of all files.
+        dtype: stored type of all files, by name: float16, bfloat16, float32 or float64.
+        raw_dtype: numpy type of buffers for ``read_into``: that of ``dtype``, uint16 (the bits) for bfloat16.
         intervals: DataFrame of sequence (global index), chrom, start, end (what the positions span),
             core_start, core_end (without padding), file (number), row (in the file); one row per
             sequence, in stream order. 0-based, half-open.
@@ -60,11 +53,15 @@ class ActivationStore:
         self.n_sequences = len(intervals)
         self.positions, self.channels = parts[0].shape[1:]
         self.n_rows = self.n_sequences * self.positions
-        self.dtype = parts[0].dtype
+        self.dtype = parts[0].kind
+        self.raw_dtype = raw_dtype(self.dtype)
+        self.row_bytes = self.channels * self.raw_dtype.itemsize
+        # files that are read without HDF5 gain from several threads, and lose nothing by small reads
+        self.direct = all(part.offset is not None for part in parts)
         self._table = table
         self._parts = parts
-        self._first = np.cumsum([0] + [part.shape[0] for part in parts])
-        self._handles: dict[int, h5py.File] = {}
+        self._first = np.cumsum([0] + [part.shape[0] for part in parts]).tolist()
+        self._pool = FilePool(parts)
 
     @classmethod
     def open(
@@ -99,12 +96,12 @@ class ActivationStore:
             check_widths(intervals, parts[0].shape[1] * stride_bp, pad_bp, table)
         expected = {"layer": layer, "channels": parts[0].shape[2], "stride_bp": stride_bp}
         check_description(folder / "store.json", expected)
+        warn_if_slow(folder, parts)
         return cls(folder, parts, intervals, table, pad_bp)
 
     def close(self) -> None:
-        """Close the HDF5 files; the store opens them again when it is read."""
-        while self._handles:
-            self._handles.popitem()[1].close()
+        """Close the files; the store opens them again when it is read."""
+        self._pool.close()
 
     def locate(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """(sequence, position) of rows of the stream, each int64 (n,)."""
@@ -113,7 +110,7 @@ class ActivationStore:
     def fingerprint(self) -> dict:
         """Names, sizes and hashes of table and files; the same wherever the folder lies."""
         files = [
-            {**artefacts.fingerprint(part.path), "shape": list(part.shape), "dtype": part.dtype.name}
+            {**artefacts.fingerprint(part.path), "shape": list(part.shape), "dtype": part.kind}
             for part in self._parts
         ]
         return {"table": artefacts.fingerprint(self._table), "pad_bp": self.pad_bp, "files": files}
@@ -121,26 +118,26 @@ class ActivationStore:
     def read(self, first_row: int, n: int, check: bool = True) -> np.ndarray:
         """Rows [first_row, first_row + n) of the stream, float32 (n, channels); all in one sequence."""
         sequence, position = divmod(int(first_row), self.positions)
-        raw = np.empty((n, self.channels), self.dtype)
+        raw = np.empty((n, self.channels), self.raw_dtype)
         return to_float32(self.read_into(sequence, position, raw, check))
 
     def read_into(self, sequence: int, position: int, raw: np.ndarray, check: bool = True) -> np.ndarray:
-        """Fill ``raw`` (n, channels), in the stored type, from ``position`` of ``sequence`` on.
+        """Fill ``raw`` (n, channels), of ``raw_dtype``, contiguous, from ``position`` of ``sequence`` on.
+
+        May be called from several threads at a time; reading holds neither a lock nor the interpreter
+        where the files are contiguous.
 
         Raises:
             InputError: the file cannot be read, or (``check``) holds NaN or infinity there.
         """
         if position < 0 or position + len(raw) > self.positions or not 0 <= sequence < self.n_sequences:
             raise IndexError(f"positions {position} to {position + len(raw)} of sequence {sequence}")
-        index = int(np.searchsorted(self._first, sequence, side="right")) - 1
-        row = int(sequence - self._first[index])
-        part = self._parts[index]
-        try:
-            self._handle(index)[part.dataset].read_direct(raw, np.s_[row, position : position + len(raw), :])
-        except (OSError, KeyError) as error:
-            raise unreadable(part.path, error, f", dataset '{part.dataset}', row {row}") from error
+        check_buffer(raw, self.dtype, self.channels)
+        index = bisect_right(self._first, sequence) - 1
+        row = int(sequence) - self._first[index]
+        self._pool.read_into(index, row, int(position), raw)
         if check and not all_finite(raw):
-            self._refuse_block(part, row, position, raw)
+            self._refuse_block(self._parts[index], row, position, raw)
         return raw
 
     def slabs(
@@ -164,7 +161,7 @@ class ActivationStore:
         """
         low, high = (0, self.n_rows) if rows is None else (int(row) for row in rows)
         size = min(rows_per_slab, self.positions)
-        raw = np.empty((size, self.channels), self.dtype)
+        raw = np.empty((size, self.channels), self.raw_dtype)
         kept = np.empty((size, self.channels), np.float32) if reuse else None
         while low < high:
             sequence, position = divmod(low, self.positions)
@@ -173,25 +170,17 @@ class ActivationStore:
             yield low, to_float32(block, None if kept is None else kept[:n])
             low += n
 
-    def _handle(self, index: int) -> h5py.File:
-        handle = self._handles.pop(index, None)
-        if handle is None:
-            if len(self._handles) >= _OPEN_FILES:
-                self._handles.pop(next(iter(self._handles))).close()
-            cache = self._parts[index].cache_bytes
-            options = {"rdcc_nbytes": cache, "rdcc_nslots": 10007} if cache else {}
-            handle = h5py.File(self._parts[index].path, "r", **options)
-        self._handles[index] = handle  # at the end: the least recently used goes first
-        return handle
-
     def _refuse_block(self, part: StoredFile, row: int, position: int, raw: np.ndarray) -> None:
-        bad = ~(np.abs(raw.astype(np.float64)) <= np.finfo(np.float32).max)
+        bad = not_finite(raw)
         first, channel = (int(value) for value in np.argwhere(bad)[0])
+        value = raw[first, channel]
+        if part.kind == "bfloat16":
+            value = to_float32(raw[first : first + 1])[0, channel]
         raise InputError(
             "Activations hold NaN, infinity or values beyond float32",
             where=f"{part.path}, dataset '{part.dataset}', row {row}, position {position + first}, "
             f"channel {channel}",
-            got=f"{raw[first, channel]} ({int(bad.sum())} such values in {len(raw)} positions)",
+            got=f"{value} ({int(bad.sum())} such values in {len(raw)} positions)",
             expected="finite numbers",
             mend="extract this sequence again; float16 overflows above 65504",
         )

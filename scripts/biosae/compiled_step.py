@@ -84,20 +84,16 @@ class CompiledStep:
         self._residual = np.empty((len(self.borders), n, d), np.float32)
         self._low_encoder = torch.empty_like(self.model.encoder, dtype=torch.bfloat16) if self.low else None
 
-    def _prepare(self, rows: Tensor, low: int, high: int) -> tuple[int, Tensor, Tensor]:
-        """Normalise rows into the buffers; their number, and mean and variance of each channel."""
-        model, target, inner = self.model, self._target[low:high], self._inner[low:high]
-        target.copy_(rows[low:high])
-        target.sub_(model.shift).div_(model.scale)
-        variance, mean = torch.var_mean(target, dim=0, correction=0)
-        centred = target
-        if model.layer_norm:
-            std, row_mean = torch.std_mean(target, dim=1, keepdim=True)
-            target.sub_(row_mean)
-            self._row_scale[low:high] = std[:, 0]
-            centred = target / (std + LAYER_NORM_EPS)
-        torch.sub(centred, model.pre_bias.detach(), out=inner)
-        return high - low, mean.double(), variance.double()
+    def _prepare(self, rows: Tensor, low: int, high: int) -> tuple[int, np.ndarray, np.ndarray]:
+        """Normalise rows into the buffers; their number, and sum and sum of squares of each channel."""
+        model = self.model
+        self._target[low:high].copy_(rows[low:high])
+        sums, squares = np.zeros(model.channels), np.zeros(model.channels)
+        vectors = model.shift.numpy(), model.scale.numpy(), model.pre_bias.detach().numpy()
+        eps = np.float32(LAYER_NORM_EPS if model.layer_norm else -1)
+        out = self._target.numpy(), self._inner.numpy(), self._row_scale.numpy()
+        kernels.prepare_rows(low, high, *vectors, eps, *out, sums, squares)
+        return high - low, sums, squares
 
     def _select(self, inner: Tensor) -> Entries:
         model = self.model
@@ -155,10 +151,7 @@ class CompiledStep:
         self.model.decoder.grad += weight * F.normalize(decoder, dim=1)
 
 
-def _squares(moments: list[tuple[int, Tensor, Tensor]]) -> Tensor:
-    """Sum of squares around the channels' means over all chunks (Chan et al. 1979, eq. 2.1)."""
-    n = torch.tensor([count for count, _, _ in moments], dtype=torch.float64)[:, None]
-    means = torch.stack([mean for _, mean, _ in moments])
-    variances = torch.stack([variance for _, _, variance in moments])
-    centre = (n * means).sum(0) / n.sum()
-    return (n * (variances + (means - centre).square())).sum()
+def _squares(moments: list[tuple[int, np.ndarray, np.ndarray]]) -> Tensor:
+    """Sum over channels of squares around their means, from all chunks' sums in float64."""
+    n, sums, squares = (sum(column) for column in zip(*moments, strict=True))
+    return torch.tensor((squares - sums**2 / n).sum())

@@ -18,7 +18,7 @@ from biosae.recipes import PRESETS, resolve_k
 
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?")
 _FILE_NUMBER = re.compile(r"activations_(\d+)\.h5")
-TRAINED_KINDS = ("topk",)
+TRAINED_KINDS = ("topk", "batchtopk", "matryoshka", "relu")
 
 
 def load_config(config: dict, schema_path: Path) -> dict:
@@ -88,15 +88,16 @@ def layer_of(config: dict) -> Layer:
 def runs(config: dict) -> dict[str, dict]:
     """Every run of the configuration: name -> what distinguishes it, in the order of the grid.
 
-    A trained run has kind, expansion, k (resolved to a count), learning_rate and seed; a baseline
-    has kind only.
+    A trained run has kind, expansion, k (resolved to a count; kind relu has none, and is there once
+    whatever the k of the others), learning_rate and seed; a baseline has kind only.
     """
     layer = layer_of(config)
     found: dict[str, dict] = {}
     for kind, expansion, (k, k_of), rate, seed in itertools.product(*_axes(config["sae"])):
         count = resolve_k(k, k_of, layer.channels, expansion * layer.channels)
-        name = f"{kind}-x{expansion}-k{count}-lr{rate:g}-s{seed}"
-        found[name] = {"kind": kind, "expansion": expansion, "k": count, "learning_rate": rate, "seed": seed}
+        size = {} if kind == "relu" else {"k": count}
+        name = f"{kind}-x{expansion}{f'-k{count}' if size else ''}-lr{rate:g}-s{seed}"
+        found[name] = {"kind": kind, "expansion": expansion, **size, "learning_rate": rate, "seed": seed}
     for kind in config["baselines"]:
         found[kind] = {"kind": kind}
     return found
@@ -133,8 +134,33 @@ def options(values: dict, only: tuple[str, ...] | None = None) -> list[str]:
 
 def run_options(config: dict, name: str) -> list[str]:
     """Command-line options of ``train_sae`` for one run."""
-    shared = {key: value for key, value in config["sae"].items() if key not in ("grid", "k_of")}
-    return options({**shared, **runs(config)[name]})
+    return options({**_shared(config), **runs(config)[name]})
+
+
+def together_options(config: dict) -> list[str]:
+    """Command-line options of ``train_sae`` for all trained runs, on one stream."""
+    words = options(_shared(config))
+    for name, run in runs(config).items():
+        if run["kind"] in TRAINED_KINDS:
+            words += ["--dictionary", name, *(f"{key}={value}" for key, value in run.items())]
+    return words
+
+
+def _shared(config: dict) -> dict:
+    """What all trained runs are given."""
+    sae = config["sae"]
+    shared = {
+        key: value for key, value in sae.items() if key not in ("grid", "k_of", "train_together", "gpus")
+    }
+    if sae["train_together"] and sae["shuffle_seed"] is None and len(sae["grid"]["seed"]) > 1:
+        shared["shuffle_seed"] = sae["grid"]["seed"][0]
+    return shared
+
+
+def launcher(config: dict) -> list[str]:
+    """What starts ``train_sae``: python, or with several GPUs one process for each."""
+    gpus = config["sae"]["gpus"]
+    return ["python"] if gpus == 1 else ["torchrun", "--standalone", "--nproc-per-node", str(gpus)]
 
 
 def layer_options(config: dict) -> list[str]:

@@ -1,40 +1,56 @@
-"""From a stream of activations to each node's top positions and statistics.
+"""From a stream of activations to each node's top positions, statistics and sketch, in one pass.
 
 A sequence is cut into equal parts, and of every node the strongest positions of each part are kept
 (published: 8 of each quarter sequence). Blocks of a fixed size begin at the start of each part, so
 neither the way files are read nor their sizes change a result. The last block of a part is as short
 as the part demands; the published stream dropped such remainders (12 to 16 % of the rows).
 
-Floor: one encoder pass over the rows. Only sparse codes leave the model; per block they cost one
-histogram and a filter against each node's weakest kept value, which few codes pass. Memory: one
-block, n_nodes x (top_per_part + 32 histogram bins), and the result, at most top_per_part x
-parts_per_sequence rows a node and sequence at 16 bytes.
+Whole sequences can be encoded as separate parts (``biosae.encoded_parts``); any split gives the same
+tables, since all that is counted is integers and the kept positions are sorted at the end.
+
+Floor: one encoder pass over the rows; the next blocks are read meanwhile. Only sparse codes leave the
+model; a code costs a histogram increment, an exact addition and a comparison with its node's weakest
+kept activation (``biosae.encoding_kernels``). Memory: a few blocks, n_nodes x (top_per_part + 512
+sketch bins) x 8 bytes, and ``encoded_parts.RUN_ENTRIES``, whatever the number of sequences and files.
 """
 
 from __future__ import annotations
 
 import itertools
-import logging
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
+import h5py
 import numpy as np
 import pandas as pd
 
+from biosae import artefacts
 from biosae.activations import ActivationStore
 from biosae.cli import progress
+from biosae.encoded_parts import EncodedParts, PartWriter
+from biosae.encoding_kernels import tally
 from biosae.errors import ConfigError, InputError
+from biosae.geometry import Layer
+from biosae.node_statistics import TopSummaries
+from biosae.node_tallies import NodeTallies
+from biosae.reading_ahead import read_ahead
 from biosae.top_activations import read_top_activations, write_top_activations
 
-__all__ = ["EncodedNodes", "encode_store", "part_borders", "read_top_activations", "write_top_activations"]
-
-_log = logging.getLogger(__name__)
+__all__ = [
+    "EncodedNodes",
+    "encode_part",
+    "encode_store",
+    "part_borders",
+    "read_top_activations",
+    "write_encoded",
+    "write_top_activations",
+]
 
 BLOCK_ROWS = 4096  # rows the model encodes at once; part of the definition of the result (see above)
-_MERGE_CODES = 2**16  # codes merged at once: the first of a part all pass the filter, and are sorted
-HISTOGRAM_BINS = 32
-HISTOGRAM_LOWEST = -16  # bin i counts activations in [2**(i-16), 2**(i-15)); the end bins take the rest
 
 
 class Codes(Protocol):
@@ -74,113 +90,106 @@ def part_borders(positions: int, parts: int) -> np.ndarray:
     return np.arange(parts + 1, dtype=np.int64) * positions // parts
 
 
-class RunningTop:
-    """The strongest positions of each node, kept while codes stream past.
+class RunningTally:
+    """What is kept of each node while codes stream past.
 
     Args:
         n_nodes: number of nodes.
         top: positions kept of each node. Of equal activations the earlier position is kept.
+
+    Attributes:
+        best: uint64 (n_nodes, top), see ``encoding_kernels``.
+        tallies: counts, sums and sketches.
     """
 
     def __init__(self, n_nodes: int, top: int) -> None:
-        self.values = np.zeros((n_nodes, top), np.float32)  # 0: empty, since only positive codes come
-        self.positions = np.full((n_nodes, top), -1, np.int64)
-        self._floor = np.zeros(n_nodes, np.float32)  # the weakest kept value of each node
+        self.best = np.zeros((n_nodes, top), np.uint64)
+        self.tallies = NodeTallies.empty(n_nodes)
+        self._last = np.full(n_nodes, -1, np.int64)
 
-    def add(self, nodes: np.ndarray, values: np.ndarray, positions: np.ndarray) -> None:
-        """Take in codes, in any order: node, positive float32 value and position, each (m,)."""
-        for low in range(0, len(nodes), _MERGE_CODES):
-            part = slice(low, low + _MERGE_CODES)
-            passed = values[part] >= self._floor[nodes[part]]
-            if passed.any():
-                self._merge(nodes[part][passed], values[part][passed], positions[part][passed])
+    def add(self, codes: Codes, first: int, sequence: int) -> None:
+        """Take in the codes of a block, in any order; zeros are padding.
 
-    def _merge(self, nodes: np.ndarray, values: np.ndarray, positions: np.ndarray) -> None:
-        touched = np.unique(nodes)
-        which, slot = np.nonzero(self.values[touched] > 0)
-        kept = touched[which]
-        nodes = np.concatenate([kept, nodes])
-        values = np.concatenate([self.values[kept, slot], values])
-        positions = np.concatenate([self.positions[kept, slot], positions])
-        order = np.lexsort((positions, _strongest_first(nodes, values)))
-        nodes, values, positions = nodes[order], values[order], positions[order]
-        rank = rank_in_group(nodes)
-        best = rank < self.values.shape[1]
-        self.values[nodes[best], rank[best]] = values[best]
-        self.positions[nodes[best], rank[best]] = positions[best]
-        self._floor[touched] = self.values[touched, -1]
+        Args:
+            codes: see ``Codes``.
+            first: position of the block's first row in its sequence.
+            sequence: number of the sequence.
 
-    def take(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """(nodes, values, positions) kept so far, by node, strongest first; begins anew."""
-        nodes, slot = np.nonzero(self.values)
-        kept = nodes, self.values[nodes, slot], self.positions[nodes, slot]
-        self.values[nodes], self._floor[nodes], self.positions[nodes] = 0, 0, -1
-        return kept
+        Raises:
+            InputError: an activation is negative, not finite or huge, or a node unknown.
+        """
+        rows, nodes = np.asarray(codes.rows, dtype=np.int64), np.asarray(codes.nodes, dtype=np.int64)
+        values = np.ascontiguousarray(codes.values, dtype=np.float32)
+        counted = self.tallies
+        sums = counted.total_low, counted.total_high
+        at_fault = tally(
+            rows, nodes, values.view(np.uint32), first, sequence,
+            counted.histogram, *sums, self._last, counted.n_sequences, self.best,
+        )  # fmt: skip
+        if at_fault >= 0:
+            raise InputError(
+                "The dictionary gave an activation that cannot be counted",
+                where=f"sequence {sequence}, position {first + rows[at_fault]}",
+                got=f"{values[at_fault]} of node {nodes[at_fault]}",
+                expected=f"nodes below {len(self.best)}, activations above 0 with a sum below 2^63",
+                mend="check the checkpoint and its normaliser",
+            )
 
 
-def _strongest_first(nodes: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """A uint64 key that sorts by node, then by falling value: the bits of a positive float32 sort like it."""
-    bits = np.ascontiguousarray(values, dtype=np.float32).view(np.uint32)
-    return nodes.astype(np.uint64) << np.uint64(32) | (np.uint32(0xFFFFFFFF) - bits).astype(np.uint64)
-
-
-def rank_in_group(groups: np.ndarray) -> np.ndarray:
-    """Rank from 0 of each entry within its run of equal values, (n,) int64; ``groups`` is sorted."""
-    starts = np.flatnonzero(np.concatenate([[True], groups[1:] != groups[:-1]])) if len(groups) else []
-    lengths = np.diff(np.concatenate([starts, [len(groups)]])).astype(np.int64)
-    return np.arange(len(groups)) - np.repeat(np.asarray(starts, dtype=np.int64), lengths)
-
-
-class StreamCounts:
-    """Full-stream statistics of each node: histogram, sum, and sequences in which it is active."""
-
-    def __init__(self, n_nodes: int) -> None:
-        self.histogram = np.zeros((n_nodes, HISTOGRAM_BINS), np.int64)
-        self.total = np.zeros(n_nodes)
-        self.n_sequences = np.zeros(n_nodes, np.int64)
-        self._active = np.zeros(n_nodes, bool)
-
-    def add(self, nodes: np.ndarray, values: np.ndarray) -> None:
-        """Take in the codes of a block."""
-        n_nodes = len(self.total)
-        exponent = (values.view(np.uint32) >> np.uint32(23)).astype(np.int64) - 127  # floor(log2(value))
-        bins = np.clip(exponent - HISTOGRAM_LOWEST, 0, HISTOGRAM_BINS - 1)
-        counts = np.bincount(nodes * HISTOGRAM_BINS + bins, minlength=self.histogram.size)
-        self.histogram += counts.reshape(n_nodes, HISTOGRAM_BINS)
-        self.total += np.bincount(nodes, weights=values, minlength=n_nodes)
-        self._active[nodes] = True
-
-    def end_sequence(self) -> None:
-        """Count the nodes that were active in the sequence that ends here."""
-        self.n_sequences += self._active
-        self._active[:] = False
-
-
-def encode_store(
+def encode_part(
     model: Encoder,
     store: ActivationStore,
+    path: str | Path,
     top_per_part: int,
     parts_per_sequence: int,
+    *,
+    sequences: tuple[int, int] | None = None,
+    notes: dict | None = None,
     block_rows: int = BLOCK_ROWS,
-) -> EncodedNodes:
-    """Stream a store through a model; keep each node's top positions and its statistics.
+) -> None:
+    """Encode whole sequences of a store and write a part file, atomically.
 
     Args:
         model: see ``Encoder``; it normalises raw activations itself.
         store: the activations.
+        path: the part file.
         top_per_part: positions kept per node and part of a sequence.
         parts_per_sequence: parts of a sequence, equal up to one position.
+        sequences: half-open range of sequences, may be empty; all if None.
+        notes: what else describes the encoding: ``provenance`` (with ``store``), ``layer``.
         block_rows: rows encoded at once.
 
     Raises:
         InputError: the model's channels are not the store's.
         ConfigError: a number below 1.
     """
-    settings = {
-        "top_per_part": top_per_part,
-        "parts_per_sequence": parts_per_sequence,
-        "block_rows": block_rows,
+    settings = {"top_per_part": top_per_part, "parts_per_sequence": parts_per_sequence}
+    _check(model, store, {**settings, "block_rows": block_rows})
+    span = (0, store.n_sequences) if sequences is None else sequences
+    running = RunningTally(model.n_nodes, top_per_part)
+    borders = part_borders(store.positions, parts_per_sequence)
+    description = {
+        **(notes or {}),
+        "settings": settings,
+        "n_nodes": model.n_nodes,
+        "positions": store.positions,
+        "intervals": store.intervals.to_dict(orient="list"),
+        "sequences": [list(span)],
     }
+    with artefacts.atomic_path(path) as temporary, h5py.File(temporary, "w") as file:
+        writer = PartWriter(file, model.n_nodes, top_per_part)
+        total = (span[1] - span[0]) * store.positions
+        source = read_ahead(_blocks(store, span, borders, block_rows))
+        with progress(what="encode", total=total, unit="row") as bar, closing(source) as blocks:
+            for (sequence, _), group in itertools.groupby(blocks, key=lambda item: item[:2]):
+                for *_, first, block in group:
+                    running.add(model.encode_block(block), first, sequence)
+                    bar.update(len(block))
+                writer.add(running.best, running.tallies, sequence)
+        writer.finish(description, running.tallies)
+
+
+def _check(model: Encoder, store: ActivationStore, settings: dict[str, int]) -> None:
     if min(settings.values()) < 1:
         raise ConfigError("Encoding needs numbers of at least 1", got=settings)
     if model.channels != store.channels:
@@ -191,100 +200,94 @@ def encode_store(
             expected=f"{model.channels} channels",
             mend="encode the layer that the checkpoint was trained on",
         )
-    counts = StreamCounts(model.n_nodes)
-    kept = list(_kept_parts(model, store, counts, top_per_part, parts_per_sequence, block_rows))
-    top = _sorted_top(*(np.concatenate(column) for column in zip(*kept, strict=True)))
-    return EncodedNodes(top, node_statistics(top, counts, store.n_rows))
 
 
-def _kept_parts(
-    model: Encoder, store: ActivationStore, counts: StreamCounts, top: int, parts: int, block_rows: int
-) -> Iterator[tuple[np.ndarray, ...]]:
-    """Yield (node, activation, sequence, position) of what is kept of each part, in stream order."""
-    running = RunningTop(model.n_nodes, top)
-    borders = part_borders(store.positions, parts)
-    with progress(what="encode", total=store.n_rows, unit="row") as bar:
-        for sequence, part in itertools.product(range(store.n_sequences), range(parts)):
-            origin = sequence * store.positions
-            for first, block in store.slabs(block_rows, origin + borders[part : part + 2], reuse=True):
-                rows, nodes, values = _checked(model.encode_block(block))
-                counts.add(nodes, values)
-                running.add(nodes, values, rows + (first - origin))
-                bar.update(len(block))
-            nodes, values, positions = running.take()
-            where = np.full(len(nodes), sequence, np.int32)
-            yield nodes.astype(np.int32), values, where, positions.astype(np.int32)
-            if part == parts - 1:
-                counts.end_sequence()
+def _blocks(
+    store: ActivationStore, sequences: tuple[int, int], borders: np.ndarray, block_rows: int
+) -> Iterator[tuple[int, int, int, np.ndarray]]:
+    """(sequence, part, position of the first row, rows) of each block, in stream order."""
+    for sequence, part in itertools.product(range(*sequences), range(len(borders) - 1)):
+        origin = sequence * store.positions
+        # a fresh array each: it waits while the next is read
+        for first, block in store.slabs(block_rows, tuple(origin + borders[part : part + 2])):
+            yield sequence, part, first - origin, block
 
 
-def _checked(codes: Codes) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Codes with the types that follow, without zeros (the padding of a top-k)."""
-    rows, nodes = np.asarray(codes.rows, dtype=np.int64), np.asarray(codes.nodes, dtype=np.int64)
-    values = np.ascontiguousarray(codes.values, dtype=np.float32)
-    positive = values > 0
-    if positive.all():
-        return rows, nodes, values
-    return rows[positive], nodes[positive], values[positive]
+def encode_store(
+    model: Encoder,
+    store: ActivationStore,
+    top_per_part: int,
+    parts_per_sequence: int,
+    block_rows: int = BLOCK_ROWS,
+) -> EncodedNodes:
+    """Stream a store through a model; keep each node's top positions and its statistics, in memory.
+
+    Arguments and errors: see ``encode_part``. ``write_encoded`` needs less memory.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "part.h5"
+        encode_part(model, store, path, top_per_part, parts_per_sequence, block_rows=block_rows)
+        encoded = EncodedParts([path])
+        summaries = TopSummaries(encoded)
+        top = pd.concat(_tables(encoded, summaries), ignore_index=True)
+    return EncodedNodes(top, summaries.node_statistics())
 
 
-def _sorted_top(
-    nodes: np.ndarray, values: np.ndarray, sequences: np.ndarray, positions: np.ndarray
-) -> pd.DataFrame:
-    # entries come by sequence, part and position, so a stable sort leaves ties in that order
-    order = np.argsort(_strongest_first(nodes, values), kind="stable")
-    nodes = nodes[order]
-    columns = {
-        "node": nodes,
-        "rank": (rank_in_group(nodes) + 1).astype(np.int32),
-        "activation": values[order],
-        "sequence": sequences[order],
-        "position": positions[order],
-    }
-    return pd.DataFrame(columns, copy=False)
+def write_encoded(parts: Sequence[str | Path], output: Path) -> None:
+    """Merge part files that hold every sequence of a store once; write the final files.
+
+    Args:
+        parts: part files of ``encode_part``, with ``layer`` and ``provenance`` in their notes; any order.
+        output: folder of ``top_activations.parquet`` and ``node_stats.tsv``.
+
+    Raises:
+        InputError: parts of different encodings, missing or twice.
+    """
+    encoded = EncodedParts(parts)
+    encoded.check_complete()
+    told = encoded.description
+    notes = {**told["settings"], "n_nodes": told["n_nodes"], "provenance": told["provenance"]}
+    layer, summaries = Layer.from_dict(told["layer"]), TopSummaries(encoded)
+    tables = _tables(encoded, summaries)
+    write_top_activations(output / "top_activations.parquet", tables, encoded, layer, notes)
+    stats = summaries.node_statistics()
+    artefacts.write_table(stats, output / "node_stats.tsv", "node_stats", told["provenance"])
 
 
-def node_statistics(top: pd.DataFrame, counts: StreamCounts, n_rows: int) -> pd.DataFrame:
-    """The table of schema ``node_stats``: published columns over ``top``, the others over the stream."""
-    n_nodes = len(counts.total)
-    stats = {"node_id": np.arange(n_nodes), **_top_statistics(top, n_nodes)}
-    active = counts.histogram.sum(axis=1)
-    stats["stream_count"] = active
-    stats["density"] = active / n_rows
-    stats["stream_mean"] = np.divide(counts.total, active, out=np.zeros(n_nodes), where=active > 0)
-    stats["stream_max"] = stats["max_act"]  # the strongest of all is the strongest of its part, so it is kept
-    stats["n_sequences"] = counts.n_sequences
-    stats["histogram"] = [",".join(map(str, row)) for row in counts.histogram.tolist()]
-    _log.info("%d of %d nodes are never active", int((active == 0).sum()), n_nodes)
-    return pd.DataFrame(stats)
+def _tables(encoded: EncodedParts, summaries: TopSummaries) -> Iterator[pd.DataFrame]:
+    for low, high in encoded.ranges():
+        yield summaries.see(encoded.top(low, high), low, high)
 
 
-def _top_statistics(top: pd.DataFrame, n_nodes: int) -> dict[str, np.ndarray]:
-    """The published columns, each (n_nodes,); 0 for a node without activations."""
-    nodes, values = top["node"].to_numpy(), top["activation"].to_numpy().astype(np.float64)
+def sequence_share(n_sequences: int, part: int | None = None, of: int | None = None) -> tuple[int, int]:
+    """Half-open range of sequences of one of ``of`` parts; all of them if ``part`` is None.
 
-    def per_node(weights: np.ndarray) -> np.ndarray:
-        return np.bincount(nodes, weights=weights, minlength=n_nodes)
+    Part I holds [I * n // N, (I + 1) * n // N): empty for some I when there are more parts than
+    sequences, which is valid.
 
-    count = np.bincount(nodes, minlength=n_nodes)
-    alive = count > 0
-    start = (np.cumsum(count) - count)[alive]
-    mean = np.divide(per_node(values), count, out=np.zeros(n_nodes), where=alive)
-    squares = per_node((values - mean[nodes]) ** 2)
-    spread = np.sqrt(np.divide(squares, count - 1, out=np.zeros(n_nodes), where=count > 1))
-    highest, median = np.zeros(n_nodes), np.zeros(n_nodes)
-    highest[alive] = values[start]  # strongest first
-    middle = count[alive] - 1
-    median[alive] = (values[start + middle // 2] + values[start + (middle + 1) // 2]) / 2
-    global_mean = values.mean() if len(values) else 0.0
-    return {
-        "num_nonzero": count,
-        "mean_act": mean,
-        "max_act": highest,
-        "std_act": spread,
-        "median_act": median,
-        "acts_above_global_mean": per_node(values > global_mean).astype(np.int64),
-        "acts_above_node_mean": per_node(values > mean[nodes]).astype(np.int64),
-        "acts_above_node_half": per_node(values > mean[nodes] / 2).astype(np.int64),
-        "acts_above_node_half_max": per_node(values > highest[nodes] / 2).astype(np.int64),
-    }
+    Raises:
+        ConfigError: only one of the two is given, or ``part`` is not one of 0 to ``of`` - 1.
+    """
+    if part is None and of is None:
+        return 0, n_sequences
+    if part is None or of is None or not 0 <= part < of:
+        raise ConfigError(
+            "--part and --of belong together",
+            got={"part": part, "of": of},
+            expected="a part from 0 to of - 1",
+        )
+    return part * n_sequences // of, (part + 1) * n_sequences // of
+
+
+def encoding_notes(checkpoint: Path, store: ActivationStore, layer: Layer, settings: dict) -> dict:
+    """What identifies an encoding, the same in each of its parts: ``notes`` of ``encode_part``.
+
+    Args:
+        checkpoint: folder of the checkpoint.
+        store, layer: what is encoded.
+        settings: top_per_part and parts_per_sequence.
+    """
+    inputs = [checkpoint / name for name in ("config.json", "model.safetensors")]
+    told = {**settings, "pad_bp": store.pad_bp, "layer": layer.as_dict()}
+    made_by = artefacts.provenance("encode_activations.py", told, inputs)
+    return {"layer": layer.as_dict(), "provenance": {**made_by, "store": store.fingerprint()}}

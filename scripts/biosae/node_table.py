@@ -140,6 +140,21 @@ def best_matches(matches: pd.DataFrame, motifs: pd.DataFrame) -> pd.DataFrame:
     return best.merge(counts.reset_index(), on="node")
 
 
+def _with_stability(table: pd.DataFrame, stability: pd.DataFrame | None) -> pd.DataFrame:
+    """Columns stability and found_again; null where the grid has one seed (``stability`` None)."""
+    names = ["stability", "found_again"]
+    if stability is None:
+        return table.assign(**dict.fromkeys(names, float("nan")))
+    lost = _only_in(table["node"], stability["node"])
+    if lost:
+        raise ContractError(
+            f"{len(lost)} selected nodes are not in the stability table",
+            got=lost[:5],
+            mend="re-run compare_seeds: the tables come from different dictionaries",
+        )
+    return table.merge(stability[["node", *names]], on="node", how="left", validate="one_to_one")
+
+
 def build_nodes(
     selected: pd.DataFrame,
     manifest: pd.DataFrame,
@@ -148,12 +163,14 @@ def build_nodes(
     calibration: pd.DataFrame,
     clusters: pd.DataFrame,
     significance: float = 0.05,
+    stability: pd.DataFrame | None = None,
 ) -> pd.DataFrame:
     """The table of kept nodes (schema ``nodes``), by rank.
 
     Args:
         selected: rows of selected_nodes.tsv; the others: rows of the tables that ``NODE_INPUTS`` names.
         significance: a named node is calibrated where the q_null of the match that names it is below.
+        stability: rows of stability.tsv; None where the grid has one seed.
 
     Raises:
         ContractError: a node or motif of one table has no partner in the other, or another rank.
@@ -172,4 +189,5 @@ def build_nodes(
         calibrated.fillna(False) if calibration["motif_p_null"].notna().any() else pd.NA
     )
     table["motif_cluster"] = table["best_motif_id"].map(clusters.set_index("motif_id")["cluster"])
+    table = _with_stability(table, stability)
     return conform(table.sort_values("rank").reset_index(drop=True), "nodes")

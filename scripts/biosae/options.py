@@ -7,6 +7,7 @@ from dataclasses import fields
 from pathlib import Path
 
 from biosae import cli
+from biosae.errors import ConfigError
 from biosae.recipes import PRESETS, Recipe, recipe_of
 
 
@@ -53,5 +54,59 @@ def add_recipe(parser: argparse.ArgumentParser, leave_out: tuple[str, ...] = ("s
 
 def given_recipe(arguments: argparse.Namespace) -> Recipe:
     """The recipe that the options of ``add_recipe`` describe."""
-    given = {rule.name: getattr(arguments, rule.name, None) for rule in fields(Recipe)}
-    return recipe_of(arguments.preset, given)
+    return recipe_of(arguments.preset, _given(arguments))
+
+
+def _given(arguments: argparse.Namespace) -> dict:
+    return {rule.name: getattr(arguments, rule.name, None) for rule in fields(Recipe)}
+
+
+def add_runs(parser: argparse.ArgumentParser) -> None:
+    """Add ``--dictionary``; ``given_runs`` reads it back."""
+    parser.add_argument(
+        "--dictionary",
+        dest="runs",  # not --run: torchrun would take that for its own
+        action="append",
+        nargs="+",
+        metavar=("NAME", "KEY=VALUE"),
+        default=[],
+        help="train several dictionaries and read the store once: repeat this for each. NAME is its folder "
+        "below --output; each KEY=VALUE (kind=topk expansion=4 k=36 learning_rate=2e-3 seed=1, or any other "
+        "option of a recipe) takes the place of that option for this one",
+    )
+
+
+def given_runs(arguments: argparse.Namespace) -> list[tuple[str, Recipe, Path]]:
+    """(kind, recipe, folder) of each run that the options describe; one without ``--dictionary``.
+
+    Raises:
+        ConfigError: a name twice, a word that is not KEY=VALUE, an unknown key, a value without sense.
+    """
+    if not arguments.runs:
+        return [(arguments.kind, given_recipe(arguments), arguments.output)]
+    found: dict[str, tuple[str, Recipe, Path]] = {}
+    for name, *words in arguments.runs:
+        own = dict(_key_value(word, name) for word in words)
+        kind = own.pop("kind", arguments.kind)
+        if name in found or not name or Path(name).name != name:
+            raise ConfigError("--dictionary needs the name of a folder, each once", got=name)
+        recipe = recipe_of(arguments.preset, {**_given(arguments), **own})
+        found[name] = kind, recipe, arguments.output / name
+    return list(found.values())
+
+
+def _key_value(word: str, name: str) -> tuple[str, object]:
+    key, equals, text = word.partition("=")
+    key = key.replace("-", "_")
+    kinds = {"kind": str, **{rule.name: rule.metadata["kind"] for rule in fields(Recipe)}}
+    try:
+        if not equals or key not in kinds:
+            raise ValueError("no such key" if equals else "no =")
+        return key, {"true": True, "false": False}[text] if kinds[key] is bool else kinds[key](text)
+    except (ValueError, KeyError) as error:
+        raise ConfigError(
+            "--dictionary holds a word that is not understood",
+            where=f"run {name}",
+            got=f"'{word}' ({error})",
+            expected=f"KEY=VALUE, KEY one of {', '.join(kinds)}; true or false for a switch",
+        ) from error

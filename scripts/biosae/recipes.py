@@ -47,8 +47,13 @@ class Recipe:
     unit_norm_decoder: bool = _choice(False, "decoder columns have norm 1 after every step", kind=bool)
     tied_initialisation: bool = _choice(
         True,
-        "decoder columns start as random directions of norm 1, the encoder as their transpose",
+        "the encoder starts as random directions of norm 1, decoder columns as the same of norm decoder_norm",
         kind=bool,
+    )
+    decoder_norm: float = _choice(
+        0.1,
+        "norm of decoder columns at a tied start; small: first reconstructions do not overshoot",
+        kind=float,
     )
     pre_bias_init: str = _choice(
         "zero", "start of pre_bias: 0, or the mean of the first batch", kind=str, among=("zero", "mean")

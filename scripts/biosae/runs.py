@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import argparse
 import logging
-from dataclasses import dataclass
+import os
+from contextlib import ExitStack
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pandas as pd
@@ -17,13 +19,17 @@ import torch
 from biosae import __version__, artefacts, cli
 from biosae.activations import ActivationStore
 from biosae.checkpoint import save_checkpoint
+from biosae.distributed import ALONE, Ranks
 from biosae.errors import ConfigError, InputError
 from biosae.evaluation import evaluate, write_evaluation
+from biosae.feeding import check_one_stream
 from biosae.geometry import Layer
+from biosae.locking import locked
 from biosae.model import Dictionary
 from biosae.recipes import Recipe
+from biosae.states import TrainingError, remove_state
 from biosae.statistics import load_statistics, normaliser_vectors
-from biosae.training import new_model, remove_state, train, untrained_curve
+from biosae.training import new_model, train_many, untrained_curve
 
 _log = logging.getLogger(__name__)
 
@@ -37,11 +43,15 @@ class RunInputs:
     validation: ActivationStore | None
     evaluation_positions: int
     device: torch.device
+    ranks: Ranks = field(default=ALONE)
 
     @classmethod
     def open(cls, arguments: argparse.Namespace) -> RunInputs:
-        """From the options of a program (``biosae.options``); also sets the threads."""
-        torch.set_num_threads(arguments.threads)
+        """From the options of a program (``biosae.options``); also sets the threads.
+
+        Under ``torchrun`` the threads are shared out over the processes of this machine, which join here.
+        """
+        torch.set_num_threads(max(1, arguments.threads // int(os.environ.get("LOCAL_WORLD_SIZE", "1"))))
         layer = cli.layer_of(arguments)
         stores = []
         for name in ("activations", "validation"):
@@ -50,7 +60,8 @@ class RunInputs:
             stores.append(None if folder is None else ActivationStore.open(folder, *checks))
         if arguments.evaluation_positions < 1:
             raise ConfigError("--evaluation-positions must be positive", got=arguments.evaluation_positions)
-        return cls(layer, *stores, arguments.evaluation_positions, find_device(arguments.device))
+        ranks, device = Ranks.start(find_device(arguments.device))
+        return cls(layer, *stores, arguments.evaluation_positions, device, ranks)
 
     def vectors(self, path: Path, normaliser: str) -> tuple:
         """Shift and scale of ``normaliser`` from a statistics file that fits the layer."""
@@ -75,28 +86,71 @@ def find_device(name: str) -> torch.device:
     return torch.device(name)
 
 
-def train_run(
-    inputs: RunInputs, recipe: Recipe, statistics: Path, output: Path, resume: bool, checkpoint_seconds: float
+@dataclass(frozen=True)
+class TrainedRun:
+    """A run to be trained: its kind of dictionary, its recipe and its folder."""
+
+    kind: str
+    recipe: Recipe
+    output: Path
+
+
+def train_runs(
+    inputs: RunInputs, runs: list[TrainedRun], statistics: Path, resume: bool, checkpoint_seconds: float
 ) -> None:
-    """Train a fresh model (or continue) and write the run."""
-    shift, scale = inputs.vectors(statistics, recipe.normaliser)
-    model = new_model(recipe, inputs.layer.channels, shift, scale).to(inputs.device)
-    positions = min(recipe.curve_positions or inputs.evaluation_positions, inputs.evaluation_positions)
-    curve = train(
-        model,
-        inputs.store,
-        lambda current: evaluate(current, inputs.validation, positions),
-        recipe,
-        output,
-        validation_identity={"store": inputs.validation.fingerprint(), "positions": positions},
-        resume=resume,
-        checkpoint_seconds=checkpoint_seconds,
-    )
+    """Train fresh models on one stream (or continue), and write the runs.
+
+    Raises:
+        InputError: another process is writing one of the folders; and what ``train_many`` raises.
+    """
+    check_one_stream([run.recipe.for_store(inputs.store.positions) for run in runs])
+    models = []
+    for run in runs:
+        shift, scale = inputs.vectors(statistics, run.recipe.normaliser)
+        models.append(new_model(run.recipe, inputs.layer.channels, shift, scale, run.kind).to(inputs.device))
+    outputs = [run.output for run in runs]
+    with ExitStack() as locks:
+        inputs.ranks.from_main(lambda: [locks.enter_context(locked(output)) for output in outputs] and None)
+        positions = [
+            min(run.recipe.curve_positions or inputs.evaluation_positions, inputs.evaluation_positions)
+            for run in runs
+        ]
+        curves = train_many(
+            models,
+            inputs.store,
+            [lambda model, most=most: evaluate(model, inputs.validation, most) for most in positions],
+            [run.recipe for run in runs],
+            outputs,
+            validation_identity=[
+                {"store": inputs.validation.fingerprint(), "positions": most} for most in positions
+            ],
+            resume=resume,
+            checkpoint_seconds=checkpoint_seconds,
+            keep_last_state=True,
+            ranks=inputs.ranks,
+        )
+        inputs.ranks.close()
+        if inputs.ranks.is_main:
+            for run, model, curve in zip(runs, models, curves, strict=True):
+                _write_trained(inputs, run, model, curve)
+            for output in outputs:
+                remove_state(output)
+
+
+def _write_trained(inputs: RunInputs, run: TrainedRun, model: Dictionary, curve: list[dict]) -> None:
+    recipe = run.recipe
     resolved = recipe.for_store(inputs.store.positions)
     config = {"recipe": resolved.as_dict(), "seed": recipe.seed, "normaliser": recipe.normaliser}
     config |= {name: getattr(recipe, name) for name in ("expansion", "k_of", "unit_norm_decoder")}
-    write_run(inputs, model, "train_sae.py", config, output, curve)
-    remove_state(output)
+    try:
+        write_run(inputs, model, "train_sae.py", config, run.output, curve)
+    except OSError as error:
+        raise TrainingError(
+            "Cannot write the results of a run that is trained",
+            where=run.output,
+            got=error,
+            mend="make space and give the same command again: it goes on from state.pt, nothing is lost",
+        ) from error
 
 
 def write_run(

@@ -1,4 +1,4 @@
-"""The HDF5 files of an activation store: numbering, shapes, types, conversion and ``store.json``.
+"""The HDF5 files of an activation store: numbering, shapes, types and ``store.json``.
 
 What ``biosae.activations`` needs to know about files before it streams them. Nothing here reads
 activations; opening a store costs one look into each file.
@@ -9,56 +9,40 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
-from functools import cache
-from importlib.util import find_spec
 from pathlib import Path
 
 import h5py
 import numpy as np
 
 from biosae.errors import InputError
+from biosae.store_layout import Layout, direct_offset, read_layout, repack_command, require_filters
+from biosae.store_types import KINDS, is_bfloat16, raw_dtype
 
 _FILE_NAME = re.compile(r"activations_(\d+)\.(?:h5|hdf5)")
 _CACHE_LIMIT_BYTES = 512 * 2**20  # most memory a compressed file's chunk cache may take
 
 
-@cache
-def _torch_installed() -> bool:
-    return find_spec("torch") is not None
-
-
-def to_float32(source: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
-    """Convert a floating array to float32, into ``out`` if given. float16 is exact."""
-    if out is None:
-        out = np.empty(source.shape, np.float32)
-    # PyTorch, where installed, converts float16 about four times faster, to the same bits
-    if source.dtype == np.float16 and _torch_installed():
-        import torch
-
-        torch.from_numpy(out).copy_(torch.from_numpy(np.ascontiguousarray(source)))
-    else:
-        np.copyto(out, source, casting="same_kind")
-    return out
-
-
-def all_finite(block: np.ndarray) -> bool:
-    """Whether all values are finite, as float32 too (float64 may hold what float32 cannot)."""
-    if block.dtype == np.float16:  # on the bits: numpy's isfinite on float16 is three times slower
-        return not bool(np.max(block.view(np.uint16) & 0x7FFF) >= 0x7C00)
-    if block.dtype.itemsize > 4:
-        return bool((np.abs(block) <= np.finfo(np.float32).max).all())
-    return bool(np.isfinite(block).all())
-
-
 @dataclass(frozen=True)
 class StoredFile:
-    """One HDF5 file as it was found when the store was opened."""
+    """One HDF5 file as it was found when the store was opened.
+
+    Attributes:
+        number, path, dataset, shape: where and what; shape is (n_sequences, positions, channels).
+        kind: stored type (``store_types.KINDS``).
+        layout: how it lies in the file.
+        offset: byte at which the dataset begins, where it can be read without HDF5; else None.
+        file_bytes: size of the file.
+        cache_bytes: chunk cache that HDF5 needs (0: its own default).
+    """
 
     number: int
     path: Path
     dataset: str
     shape: tuple[int, int, int]
-    dtype: np.dtype
+    kind: str
+    layout: Layout
+    offset: int | None
+    file_bytes: int
     cache_bytes: int
 
 
@@ -111,7 +95,7 @@ def inspect_file(number: int, path: Path) -> StoredFile:
         with h5py.File(path, "r") as handle:
             handle.visititems(lambda _, item: found.append(item) if isinstance(item, h5py.Dataset) else None)
             shown = [f"'{item.name}' {item.dtype} {item.shape}" for item in found]
-            floating = [item for item in found if item.dtype.kind == "f"]
+            floating = [item for item in found if item.dtype.name in KINDS]
             if len(floating) != 1 or floating[0].ndim != 3 or 0 in floating[0].shape:
                 raise InputError(
                     "An activation file needs exactly one floating-point dataset of three dimensions",
@@ -120,10 +104,7 @@ def inspect_file(number: int, path: Path) -> StoredFile:
                     expected="one of shape (n_sequences, positions, channels), none of them 0; "
                     "pooled activations have positions = 1",
                 )
-            data = floating[0]
-            return StoredFile(
-                number, path, data.name, data.shape, data.dtype.newbyteorder("="), _cache_bytes(data)
-            )
+            return _described(number, path, floating[0])
     except (OSError, RuntimeError, KeyError) as error:
         raise unreadable(path, error) from error
 
@@ -138,12 +119,29 @@ def unreadable(path: Path, error: Exception, where: str = "") -> InputError:
     )
 
 
-def _cache_bytes(data: h5py.Dataset) -> int:
+def _described(number: int, path: Path, data: h5py.Dataset) -> StoredFile:
+    kind = "bfloat16" if is_bfloat16(data.id.get_type()) else data.dtype.name
+    layout = read_layout(data, kind)
+    require_filters(layout, f"{path}, dataset '{data.name}'")
+    return StoredFile(
+        number,
+        path,
+        data.name,
+        data.shape,
+        kind,
+        layout,
+        direct_offset(data, layout),
+        path.stat().st_size,
+        _cache_bytes(layout, data.shape, raw_dtype(kind).itemsize),
+    )
+
+
+def _cache_bytes(layout: Layout, shape: tuple[int, int, int], itemsize: int) -> int:
     """Chunk cache in which a pass over the rows decompresses each chunk once (0: HDF5's own)."""
-    if data.chunks is None or not (data.compression or data.shuffle or data.fletcher32):
+    if layout.chunks is None or not layout.filters:
         return 0  # plain chunks are read in part, without a cache
-    across = -(-data.shape[2] // data.chunks[2])
-    return min(across * int(np.prod(data.chunks)) * data.dtype.itemsize + 2**20, _CACHE_LIMIT_BYTES)
+    across = -(-shape[2] // layout.chunks[2])
+    return min(across * int(np.prod(layout.chunks)) * itemsize + 2**20, _CACHE_LIMIT_BYTES)
 
 
 def check_shapes(parts: list[StoredFile], channels: int | None) -> None:
@@ -153,21 +151,25 @@ def check_shapes(parts: list[StoredFile], channels: int | None) -> None:
         where = f"{part.path}, dataset '{part.dataset}'"
         if channels is not None and part.shape[2] != channels:
             swapped = part.shape[1] == channels
+            mend = "name the layer that made this store"
+            if swapped:
+                command = repack_command(part.path.parent, "--channels-first")
+                mend = f"write positions before channels: {command}"
             raise InputError(
                 "The number of channels is not that of the layer"
                 + ("; the axes seem to be channels first" if swapped else ""),
                 where=where,
                 got=f"shape {part.shape}",
                 expected=f"(n_sequences, positions, {channels})",
-                mend="write positions before channels" if swapped else "name the layer that made this store",
+                mend=mend,
             )
-        if part.shape[1:] != first.shape[1:] or part.dtype != first.dtype:
+        if part.shape[1:] != first.shape[1:] or part.kind != first.kind:
             raise InputError(
                 "Activation files differ in positions, channels or type",
                 where=where,
-                got=f"shape {part.shape}, {part.dtype}",
-                expected=f"(any, {first.shape[1]}, {first.shape[2]}), {first.dtype}, as in {first.path.name}",
-                mend="keep one layer and one sequence length in a store",
+                got=f"shape {part.shape}, {part.kind}",
+                expected=f"(any, {first.shape[1]}, {first.shape[2]}), {first.kind}, as in {first.path.name}",
+                mend="keep one layer, one sequence length and one type in a store",
             )
 
 

@@ -9,6 +9,7 @@ import pandas as pd
 
 from biosae.artefacts import load_schema, read_table
 from biosae.errors import ContractError, InputError
+from biosae.node_stability import summarise_stability
 
 RECOVERY = (
     "motif_recall",
@@ -19,6 +20,7 @@ RECOVERY = (
     "n_detectors",
 )
 EVALUATION = ("kind", "n_nodes", "channels", "k", "fvu", "l0", "dead_fraction")
+QUALITY = ("fvu_without_layer_norm", "fvu_channel_mean")  # of evaluation.json too, in the summary only
 _PRINTED = {  # column of summary.tsv -> heading on a terminal
     "run": "run",
     "motif_recall": "motif recall",
@@ -28,6 +30,10 @@ _PRINTED = {  # column of summary.tsv -> heading on a terminal
     "fvu": "FVU",
     "l0": "L0",
     "dead_fraction": "dead",
+    "stability": "seed cosine",
+    "null_stability": "(chance)",
+    "found_again": "found again",
+    "null_found_again": "(chance)",
     "kept_nodes": "kept nodes",
     "nodes_with_significant_motif": "with motif",
     "null_with_significant_motif": "(null)",
@@ -65,10 +71,10 @@ def load_recovery(run: Path) -> dict | None:
     return required(load_json(path), RECOVERY, path) if path.exists() else None
 
 
-def load_evaluation(run: Path) -> dict:
-    """The figures of evaluation.json that the summary and the page show."""
+def load_evaluation(run: Path, keys: tuple[str, ...] = EVALUATION) -> dict:
+    """Figures of evaluation.json; by default those that the page shows."""
     path = run / "evaluation.json"
-    return required(load_json(path), EVALUATION, path)
+    return required(load_json(path), keys, path)
 
 
 def count_nodes(nodes: pd.DataFrame) -> dict[str, int | None]:
@@ -97,14 +103,25 @@ def count_nulls(counts: pd.DataFrame) -> dict[str, float]:
     return {name: float(largest[key]) for key, name in names.items() if key in largest}
 
 
-def build_summary(runs: list[Path]) -> pd.DataFrame:
+def build_summary(runs: list[Path], stability: list[Path] | None = None) -> pd.DataFrame:
     """One row per run folder (schema ``summary``), in the order given.
 
     Layer and run are the names of the folder and of the one above it (results/{layer}/{run}).
 
+    Args:
+        runs: run folders.
+        stability: stability.tsv of those runs that were compared with other seeds.
+
     Raises:
-        InputError, ContractError: a run lacks nodes.tsv or evaluation.json, or they do not fit.
+        InputError, ContractError: a run lacks nodes.tsv or evaluation.json, or they do not fit; a
+            stability table lies in none of the runs.
     """
+    compared = {path.resolve().parent: path for path in stability or []}
+    strangers = sorted(
+        str(path) for folder, path in compared.items() if folder not in {r.resolve() for r in runs}
+    )
+    if strangers:
+        raise InputError("A stability table lies in none of the run folders", got=strangers)
     rows = []
     for run in runs:
         full = run.resolve()
@@ -112,10 +129,11 @@ def build_summary(runs: list[Path]) -> pd.DataFrame:
             {
                 "layer": full.parent.name,
                 "run": full.name,
-                **load_evaluation(run),
+                **load_evaluation(run, EVALUATION + QUALITY),
                 **count_nodes(read_table(run / "nodes.tsv", "nodes")),
                 **count_nulls(read_table(run / "null_counts.tsv", "null_counts")),
                 **(load_recovery(run) or {}),
+                **(summarise_stability(read_table(compared[full], "stability")) if full in compared else {}),
             }
         )
     columns = list(load_schema("summary")["properties"])

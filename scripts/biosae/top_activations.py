@@ -10,9 +10,9 @@ Reading needs no PyTorch.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import numpy as np
 import pandas as pd
@@ -23,11 +23,8 @@ from biosae import artefacts
 from biosae.errors import InputError
 from biosae.geometry import Layer
 
-if TYPE_CHECKING:
-    from biosae.activations import ActivationStore
-
 _METADATA_KEY = b"biosae"
-_GROUP_ROWS = 2**20  # rows a row group: bounds the memory that text columns take while writing
+_GROUP_ROWS = 2**18  # rows a row group: bounds the memory that text columns take while writing
 _SCHEMA = pa.schema(
     [
         ("node", pa.int32()),
@@ -44,45 +41,70 @@ _SCHEMA = pa.schema(
 )
 
 
+class Places(Protocol):
+    """Where the sequences lie: an ``ActivationStore`` or ``EncodedParts``."""
+
+    intervals: pd.DataFrame
+    n_sequences: int
+    positions: int
+
+
 def write_top_activations(
-    path: str | Path, top: pd.DataFrame, store: ActivationStore, layer: Layer, notes: dict
+    path: str | Path, top: pd.DataFrame | Iterable[pd.DataFrame], places: Places, layer: Layer, notes: dict
 ) -> None:
-    """Write ``top`` (``EncodedNodes.top``) with genomic windows, atomically.
+    """Write top positions with genomic windows, atomically; the same bytes however they are divided.
 
     Args:
         path: ``top_activations.parquet``.
-        top: node, rank, activation, sequence, position; sorted by node and rank.
-        store: where the sequences came from.
+        top: node, rank, activation, sequence, position; sorted by node and rank. One table, or its
+            consecutive pieces, of which two are held at a time.
+        places: where the sequences lie.
         layer: geometry of the windows.
         notes: provenance, n_nodes, top_per_part, parts_per_sequence; sizes and intervals are added.
     """
-    places = ["chrom", "start", "end", "core_start", "core_end"]
+    columns = ["chrom", "start", "end", "core_start", "core_end"]
     content = {
         **notes,
         "layer": layer.as_dict(),
-        "sequences": store.n_sequences,
-        "positions": store.positions,
-        "rows": store.n_rows,
-        "intervals": store.intervals[places].to_numpy(object).tolist(),
+        "sequences": places.n_sequences,
+        "positions": places.positions,
+        "rows": places.n_sequences * places.positions,
+        "intervals": places.intervals[columns].to_numpy(object).tolist(),
     }
     schema = _SCHEMA.with_metadata({_METADATA_KEY: json.dumps(content, sort_keys=True).encode()})
+    pieces = [top] if isinstance(top, pd.DataFrame) else top
     with (
         artefacts.atomic_path(path) as temporary,
         pq.ParquetWriter(temporary, schema, compression="zstd") as writer,
     ):
-        for low in range(0, len(top), _GROUP_ROWS):
-            part = _with_places(top.iloc[low : low + _GROUP_ROWS], store.intervals, layer)
+        for piece in _row_groups(pieces):
+            part = _with_places(piece, places.intervals, layer)
             writer.write_table(pa.Table.from_pydict(part, schema=schema), row_group_size=_GROUP_ROWS)
 
 
-def _with_places(top: pd.DataFrame, intervals: pd.DataFrame, layer: Layer) -> dict[str, np.ndarray]:
+def _row_groups(pieces: Iterable[pd.DataFrame]) -> Iterator[pd.DataFrame]:
+    """The same rows in tables of ``_GROUP_ROWS``, the last one shorter: groups do not depend on pieces."""
+    held: list[pd.DataFrame] = []
+    n = 0
+    for piece in pieces:
+        while n + len(piece) >= _GROUP_ROWS:
+            needed = _GROUP_ROWS - n
+            yield pd.concat([*held, piece.iloc[:needed]])
+            held, n, piece = [], 0, piece.iloc[needed:]
+        held, n = [*held, piece], n + len(piece)
+    if n:
+        yield pd.concat(held)
+
+
+def _with_places(top: pd.DataFrame, intervals: pd.DataFrame, layer: Layer) -> dict:
     sequence, position = top["sequence"].to_numpy(), top["position"].to_numpy()
     start, end = layer.window(intervals["start"].to_numpy()[sequence], position)
     columns = {name: top[name].to_numpy() for name in ("node", "rank", "activation", "position")}
     for name in ("file", "row"):
         columns[name] = intervals[name].to_numpy(np.int32)[sequence]
-    columns["chrom"] = intervals["chrom"].to_numpy(object)[sequence]
-    return {**columns, "start": start, "end": end, "strand": np.full(len(top), "+", dtype=object)}
+    columns["chrom"] = pa.array(intervals["chrom"], pa.string()).take(pa.array(sequence))
+    strand = pa.repeat(pa.scalar("+", pa.string()), len(top))
+    return {**columns, "start": start, "end": end, "strand": strand}
 
 
 def read_top_activations(path: str | Path, columns: Sequence[str] | None = None) -> tuple[pd.DataFrame, dict]:

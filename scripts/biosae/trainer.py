@@ -1,11 +1,11 @@
 """One training run's model, optimiser and counters: a step, a row of the curve, save and load.
 
-``biosae.training`` drives it. The state file holds all that the next step depends on.
+``biosae.training`` drives it. The state holds all that the next step depends on; where the stream
+stands follows from the step.
 """
 
 from __future__ import annotations
 
-import json
 import math
 from pathlib import Path
 
@@ -13,38 +13,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from biosae.artefacts import atomic_path
-from biosae.errors import BiosaeError, InputError
-from biosae.model import SAE, Reconstruction
+from biosae.distributed import ALONE, Bucket, Ranks
+from biosae.model import SAE
 from biosae.recipes import Schedule
+from biosae.states import TrainingError, all_finite, read_state, write_state
+from biosae.step import TrainingStep
 
-STATE = "state.pt"
 # a check of the loss waits for the device; on a GPU a bad step is found at most this late
 _CHECK_STEPS = {"cpu": 1, "cuda": 20}
-_RESTART = f"delete {STATE} (or use --no-resume) to train from the start"
-_SAVED = ("step", "epoch", "batch", "positions", "last_active", "sums", "curve", "best", "without_gain")
-
-
-class TrainingError(BiosaeError):
-    """Training went out of bounds."""
-
-
-def auxiliary_loss(model: SAE, result: Reconstruction, dead: Tensor, k: int) -> Tensor:
-    """AuxK: how badly the k most active dead nodes explain the error of the living (a scalar).
-
-    Mean squared difference, in normalised channels, between the error of ``result`` (held fixed) and
-    its reconstruction from dead nodes alone (Gao et al., arXiv 2406.04093, appendix A.2).
-
-    Args:
-        dead: indices of dead nodes; k: how many of them a row may use.
-    """
-    bias = model.latent_bias[dead] - model.encoder[dead] @ model.pre_bias
-    pre = F.relu(F.linear(result.inner_target, model.encoder[dead], bias))
-    kept = pre.topk(min(k, len(dead)), dim=1)
-    sparse = torch.zeros_like(pre).scatter(1, kept.indices, kept.values)
-    explained = sparse @ model.decoder[dead]
-    error = (result.target - result.output).detach()
-    return F.mse_loss(explained if result.std is None else explained * result.std, error)
+_SAVED = ("step", "positions", "last_active", "sums", "curve", "best", "without_gain")
 
 
 class Trainer:
@@ -53,20 +30,25 @@ class Trainer:
     Args:
         model: on the device where it is to be trained.
         schedule: with the resolved recipe.
+        ranks: the processes that share each batch; all hold the same Trainer.
+        name: of the run, for messages.
     """
 
-    def __init__(self, model: SAE, schedule: Schedule):
+    def __init__(self, model: SAE, schedule: Schedule, ranks: Ranks = ALONE, name: str = ""):
         self.model, self.schedule, self.recipe = model, schedule, schedule.recipe
-        device = model.shift.device
+        self.ranks, self.name = ranks, name
+        self.device = model.shift.device
         self.optimiser = torch.optim.Adam(model.parameters(), lr=self.recipe.learning_rate, fused=True)
-        self.step = self.epoch = self.batch = self.positions = 0
-        self.last_active = torch.zeros(model.n_nodes, dtype=torch.int64, device=device)  # in positions seen
-        self.sums = torch.zeros(3, dtype=torch.float64, device=device)  # since the last row of the curve
+        self.step = self.positions = 0
+        self.last_active = torch.zeros(model.n_nodes, dtype=torch.int64, device=self.device)  # in positions
+        self.sums = torch.zeros(3, dtype=torch.float64, device=self.device)  # since the curve's last row
         self.curve: list[dict] = []
         self.best: dict | None = None
         self.without_gain = 0
         self.last_loss: float | None = None
         self._unchecked: list[Tensor] = []
+        self._engine = TrainingStep(model, self.recipe)
+        self._bucket = Bucket(ranks, model.parameters())
 
     @property
     def done(self) -> bool:
@@ -75,31 +57,41 @@ class Trainer:
         exhausted = patience is not None and self.without_gain >= patience
         return exhausted or self.step >= self.schedule.steps
 
+    @torch.no_grad()
     def initialise(self, sample) -> None:
-        """Set what depends on data, from the first batch of raw rows."""
-        if self.recipe.pre_bias_init == "mean":
-            with torch.no_grad():
-                self.model.pre_bias.copy_(self.model(sample).inner_target.mean(0))
+        """Set what depends on data, from (this rank's share of) the first batch of raw rows."""
+        inner = self.model(sample).inner_target
+        sums = torch.cat([inner.sum(0), inner.new_tensor([len(inner)])])
+        self.ranks.sum(sums)
+        self.model.pre_bias.copy_(sums[:-1] / sums[-1])
 
     def train_step(self, batch) -> None:
-        """One optimiser step on raw rows (n, channels)."""
+        """One optimiser step on raw rows (n, channels): the batch, or this rank's share of it."""
+        rows = torch.as_tensor(batch)
+        n = len(rows) if self.ranks.world == 1 else self._whole_batch()
         for group in self.optimiser.param_groups:
             group["lr"] = self.schedule.learning_rate(self.step)
-        result = self.model(batch)
-        loss = F.mse_loss(result.output, result.target)
-        total = loss
-        if self.recipe.auxk_coefficient:
-            dead = torch.nonzero(self.silent()).flatten()
-            if len(dead):
-                k = self.recipe.auxk_k or max(1, self.model.channels // 2)
-                total = loss + self.recipe.auxk_coefficient * auxiliary_loss(self.model, result, dead, k)
-        self.optimiser.zero_grad(set_to_none=True)
-        total.backward()
+        result = self._engine.gradients(rows, self._dead(), n)
+        active = self._bucket.sum(result.active)
+        figures = result.loss, result.total, result.squares
+        if self.ranks.world > 1:
+            figures = self._bucket.sum_figures(*figures, self.model.normalise(rows))
         self._update()
-        self._count(result, loss.detach())
-        self._unchecked.append(total.detach())
-        if len(self._unchecked) >= _CHECK_STEPS.get(self.model.shift.device.type, 20):
+        self._count(n, *figures, active)
+        if len(self._unchecked) >= _CHECK_STEPS.get(self.device.type, 20):
             self.check()
+
+    def _whole_batch(self) -> int:
+        """Rows of this step's batch over all ranks."""
+        taken = self.step % self.schedule.steps_per_epoch * self.recipe.batch_rows
+        return min(self.recipe.batch_rows, self.schedule.n_rows - taken)
+
+    def _dead(self) -> Tensor | None:
+        """Indices of the nodes that AuxK is to revive; None if there are none."""
+        if not self.recipe.auxk_coefficient:
+            return None
+        dead = torch.nonzero(self.silent()).flatten()
+        return dead if len(dead) else None
 
     @torch.no_grad()
     def _update(self) -> None:
@@ -112,16 +104,13 @@ class Trainer:
             decoder.copy_(F.normalize(decoder, dim=1))
 
     @torch.no_grad()
-    def _count(self, result: Reconstruction, loss: Tensor) -> None:
-        n = len(result.target)
+    def _count(self, n: int, loss: Tensor, total: Tensor, squares: Tensor, active: Tensor) -> None:
         self.step += 1
-        self.batch += 1
         self.positions += n
-        seen = torch.where(result.values > 0, self.positions, -1).flatten()
-        self.last_active.scatter_reduce_(0, result.indices.flatten(), seen, "amax")
-        squares = result.target.var(0, correction=0).sum() * n
-        error = loss * result.target.numel()
-        self.sums += torch.stack([error.double(), squares.double(), torch.full_like(squares, n).double()])
+        self.last_active.masked_fill_(active, self.positions)
+        error = loss.double() * (n * self.model.channels)
+        self.sums += torch.stack([error, squares.double(), torch.full_like(error, n)])
+        self._unchecked.append(total.detach().clone())
 
     def silent(self) -> Tensor:
         """Nodes (n_nodes,) not active in the last ``dead_after_positions`` positions."""
@@ -130,18 +119,27 @@ class Trainer:
     def check(self) -> None:
         """Raise TrainingError at the first loss that is not finite since the last check."""
         losses = torch.stack(self._unchecked).tolist() if self._unchecked else []
-        self._unchecked = []
         self.last_loss = losses[-1] if losses else self.last_loss
         for i, loss in enumerate(losses):
             if not math.isfinite(loss):
-                step = self.step - len(losses) + i + 1
-                raise TrainingError(
-                    "The training loss is not finite; training stops",
-                    got=loss,
-                    where=f"step {step} of {self.schedule.steps}, "
-                    f"epoch {(step - 1) // self.schedule.steps_per_epoch}",
-                    mend="lower learning_rate or raise warmup_share, and check the normaliser",
-                )
+                self._refuse("training loss is", loss, self.step - len(losses) + i + 1)
+        self._unchecked = []
+
+    def check_weights(self) -> None:
+        """Raise TrainingError unless the losses so far and all that would be saved are finite."""
+        self.check()
+        if not all_finite([self.model.state_dict(), self.optimiser.state_dict()["state"]]):
+            self._refuse("weights are", "NaN or infinity in them or in Adam's moments", self.step)
+
+    def _refuse(self, what: str, got: object, step: int) -> None:
+        run = f"{self.name}, " if self.name else ""
+        raise TrainingError(
+            f"The {what} not finite; training stops, and the last good state is kept",
+            got=got,
+            where=f"{run}step {step} of {self.schedule.steps}, "
+            f"epoch {(step - 1) // self.schedule.steps_per_epoch}",
+            mend="lower learning_rate or raise warmup_share, and check the normaliser",
+        )
 
     def add_row(self, figures: dict) -> None:
         """Add a row of the training curve, note the best weights, and start new sums."""
@@ -168,42 +166,18 @@ class Trainer:
             self.without_gain = 0
 
     def save(self, path: Path, identity: dict) -> None:
-        """Write everything that the next step depends on, atomically."""
-        self.check()
+        """Write everything that the next step depends on, atomically; ``check_weights`` comes first."""
         content = {name: getattr(self, name) for name in _SAVED}
-        content |= {"identity": json.dumps(identity, sort_keys=True), "model": self.model.state_dict()}
-        with atomic_path(path) as temporary:
-            torch.save({**content, "optimiser": self.optimiser.state_dict()}, temporary)
+        content |= {"model": self.model.state_dict(), "optimiser": self.optimiser.state_dict()}
+        write_state(path, content, identity)
 
     def load(self, path: Path, identity: dict) -> None:
         """Continue from ``save``'s file; InputError if it is damaged or of another run."""
-        try:
-            state = torch.load(path, map_location=self.model.shift.device, weights_only=True)
-            saved = json.loads(state["identity"])
-        except Exception as error:  # torch reports damage as many kinds of error
-            raise InputError("Cannot read a training state", got=error, where=path, mend=_RESTART) from error
-        expected = json.loads(json.dumps(identity))
-        if saved != expected:
-            keys = [key for key in sorted({*saved, *expected}) if saved.get(key) != expected.get(key)]
-            raise InputError(
-                f"A training state was left here by another run: it differs in {', '.join(keys)}",
-                where=path,
-                got={key: _brief(saved.get(key), expected.get(key)) for key in keys},
-                expected={key: _brief(expected.get(key), saved.get(key)) for key in keys},
-                mend=_RESTART,
-            )
+        state = read_state(path, identity, self.device)
         self.model.load_state_dict(state["model"])
         self.optimiser.load_state_dict(state["optimiser"])
         for name in _SAVED:
             setattr(self, name, state[name])
-
-
-def _brief(value: object, other: object) -> object:
-    """``value`` without what it shares with ``other``, short enough to read."""
-    if isinstance(value, dict) and isinstance(other, dict):
-        value = {key: item for key, item in value.items() if other.get(key) != item}
-    text = str(value)
-    return text if len(text) <= 300 else text[:300] + "..."
 
 
 def validation_columns(figures: dict) -> dict:

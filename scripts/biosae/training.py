@@ -1,10 +1,11 @@
-"""Training of sparse autoencoders: the loop, early stopping, and resuming to the same bits.
+"""Training of sparse autoencoders: one or several on one stream, early stopping, and resuming.
 
-The loss is the mean squared error in normalised channels, plus the AuxK loss if the recipe asks for
-it. Everything that a step depends on is a function of (recipe, store, step): no random draw happens
-after initialisation but the shuffler's, which is a function of (seed, epoch). ``state.pt`` holds the
-rest, so that a run which was killed continues to the same final bits on the CPU (same machine and
-number of threads).
+The loss is the mean squared error in normalised channels, plus what the recipe adds to it.
+Everything that a step depends on is a function of (recipe, store, step): no random draw happens
+after initialisation but the shuffler's, which is a function of (shuffle seed, epoch). ``state.pt``
+holds the rest, so that a run which was killed continues to the same final bits on the CPU (same
+machine, number of threads and processes). Models that are trained together share the reading and
+nothing else: each ends in the bits in which it would have ended alone.
 
 Floor: see ``biosae.model``; on top of it Adam reads and writes 7 numbers a weight and step.
 """
@@ -12,36 +13,36 @@ Floor: see ``biosae.model``; on top of it Adam reads and writes 7 numbers a weig
 from __future__ import annotations
 
 import hashlib
-import logging
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 import torch
 import torch.nn.functional as F
 
-from biosae.activations import ActivationStore, shuffled_batches
-from biosae.cli import progress
-from biosae.model import SAE
+from biosae.activations import ActivationStore
+from biosae.distributed import ALONE, Ranks
+from biosae.feeding import check_one_stream
+from biosae.model import SAE, build
 from biosae.recipes import Recipe, Schedule, resolve_k
-from biosae.trainer import STATE, Trainer, validation_columns
+from biosae.states import STATE, remove_state
+from biosae.trainer import Trainer, validation_columns
+from biosae.training_group import Group, Member
 
-_log = logging.getLogger(__name__)
+__all__ = ["new_model", "remove_state", "train", "train_many", "untrained_curve"]
 
 
-def new_model(recipe: Recipe, channels: int, shift, scale) -> SAE:
+def new_model(recipe: Recipe, channels: int, shift, scale, kind: str = SAE.kind) -> SAE:
     """A fresh sparse autoencoder of a recipe; ``shift`` and ``scale`` are the normaliser's vectors."""
     n_nodes = recipe.nodes(channels)
     k = resolve_k(recipe.k, recipe.k_of, channels, n_nodes)
-    model = SAE(channels, n_nodes, k, recipe.layer_norm, shift, scale, seed=recipe.seed)
+    model = build(kind, channels, n_nodes, k, recipe.layer_norm, shift, scale, seed=recipe.seed)
     with torch.no_grad():
         if recipe.tied_initialisation:
             generator = torch.Generator().manual_seed(recipe.seed)
-            model.decoder.copy_(torch.randn(n_nodes, channels, generator=generator))
-        if recipe.tied_initialisation or recipe.unit_norm_decoder:
+            model.encoder.copy_(F.normalize(torch.randn(n_nodes, channels, generator=generator), dim=1))
+            model.decoder.copy_(model.encoder * recipe.decoder_norm)
+        if recipe.unit_norm_decoder:
             model.decoder.copy_(F.normalize(model.decoder, dim=1))
-        if recipe.tied_initialisation:
-            model.encoder.copy_(model.decoder)
     return model
 
 
@@ -72,91 +73,52 @@ def train(
     output: Path,
     *,
     validation_identity: object = None,
+    **options: object,
+) -> list[dict]:
+    """Train one ``model`` in place; its curve. See ``train_many``, which this is for one."""
+    identity = [validation_identity]
+    return train_many(
+        [model], store, [validate], [recipe], [output], validation_identity=identity, **options
+    )[0]
+
+
+def train_many(
+    models: list[SAE],
+    store: ActivationStore,
+    validates: list[Callable[[SAE], dict]],
+    recipes: list[Recipe],
+    outputs: list[Path],
+    *,
+    validation_identity: list | None = None,
+    keep_last_state: bool = False,
     resume: bool = True,
     checkpoint_seconds: float = 600.0,
-) -> list[dict]:
-    """Train ``model`` in place on ``store``; the rows of its training curve.
+    ranks: Ranks = ALONE,
+) -> list[list[dict]]:
+    """Train ``models`` in place on one stream of ``store``; the rows of each one's training curve.
 
     Args:
-        model: from ``new_model``, on its device.
-        store: training rows.
-        validate: gives ``evaluation.evaluate``'s figures of a model.
-        recipe: see ``biosae.recipes``.
-        output: folder of ``state.pt``; the caller calls ``remove_state`` once the results are written.
-        validation_identity: what ``validate`` depends on, as plain values, kept in the state.
-        resume: continue from a state in ``output``; False: overwrite it.
+        validates: each gives ``evaluation.evaluate``'s figures of its model.
+        recipes: all with the same stream (``feeding.check_one_stream``).
+        outputs: folder of each ``state.pt``; ``remove_state`` once the results are written.
+        validation_identity: what each of ``validates`` depends on, plain values, kept in the states.
+        keep_last_state: save when training ends, too, however short it was.
+        resume: continue from states in ``outputs`` (see ``Group``); False: overwrite them.
         checkpoint_seconds: least time between two states; changes no result.
+        ranks: the processes that share each batch.
 
     Raises:
-        TrainingError: the loss is not finite. InputError: the state is damaged or of another run.
+        TrainingError: not finite; a state cannot be written; a signal asked to stop.
+        InputError: a state is damaged or of another run; a store cannot be read.
     """
-    recipe = recipe.for_store(store.positions)
-    trainer = Trainer(model, Schedule(recipe, store.n_rows))
-    identity = run_identity(model, recipe, store, validation_identity)
-    path = Path(output) / STATE
-    if resume and path.exists():
-        trainer.load(path, identity)
-        _log.info("resuming at step %d of %d", trainer.step, trainer.schedule.steps)
-    else:
-        trainer.initialise(next(_batches(trainer, store)))
-        trainer.add_row(validate(model))
-    _loop(trainer, store, validate, lambda: trainer.save(path, identity), checkpoint_seconds)
-    _restore_best(trainer)
-    return trainer.curve
-
-
-def _restore_best(trainer: Trainer) -> None:
-    if trainer.best is not None:
-        trainer.model.load_state_dict(trainer.best["weights"])
-        _log.info("keeping the weights of step %d, the lowest validation MSE", trainer.best["step"])
-
-
-def _batches(trainer: Trainer, store: ActivationStore):
-    recipe = trainer.recipe
-    shuffling = {
-        "block_rows": recipe.block_rows,
-        "pool_blocks": recipe.pool_blocks,
-        "shuffle": recipe.shuffle,
-    }
-    return shuffled_batches(
-        store, recipe.batch_rows, recipe.seed, trainer.epoch, start_batch=trainer.batch, **shuffling
-    )
-
-
-def _loop(
-    trainer: Trainer,
-    store: ActivationStore,
-    validate: Callable,
-    save: Callable[[], None],
-    every_seconds: float,
-) -> None:
-    saved_at = time.monotonic()
-    with progress(what="train", total=trainer.schedule.positions, unit="pos") as bar:
-        bar.update(trainer.positions)
-        while not trainer.done:
-            for batch in _batches(trainer, store):
-                trainer.train_step(batch)
-                bar.update(len(batch))
-                _show(bar, trainer)
-                if trainer.schedule.evaluates(trainer.step):
-                    trainer.add_row(validate(trainer.model))
-                if trainer.done:
-                    break
-                if time.monotonic() - saved_at >= every_seconds:
-                    save()
-                    saved_at = time.monotonic()
-            else:
-                trainer.epoch, trainer.batch = trainer.epoch + 1, 0
-        trainer.check()
-
-
-def _show(bar, trainer: Trainer) -> None:
-    last = trainer.curve[-1]
-    values = {"loss": trainer.last_loss, "fvu": last["validation_fvu"], "dead": last["dead_fraction"]}
-    bar.set_postfix({k: f"{v:.4g}" for k, v in values.items() if v is not None}, refresh=False)
-
-
-def remove_state(output: Path) -> None:
-    """Delete the training state, and what a killed process left half written."""
-    for path in (Path(output) / STATE, *Path(output).glob(f".{STATE}.*.tmp")):
-        path.unlink(missing_ok=True)
+    recipes = [recipe.for_store(store.positions) for recipe in recipes]
+    check_one_stream(recipes)
+    members, known = [], validation_identity or [None] * len(models)
+    for model, validate, recipe, output, validation in zip(
+        models, validates, recipes, outputs, known, strict=True
+    ):
+        trainer = Trainer(model, Schedule(recipe, store.n_rows), ranks, Path(output).name)
+        identity = run_identity(model, recipe, store, validation)
+        members.append(Member(trainer, validate, Path(output) / STATE, identity))
+    Group(members, ranks, checkpoint_seconds).run(store, resume, keep_last_state)
+    return [member.trainer.curve for member in members]

@@ -146,7 +146,8 @@ def make_run(
     write_table(_overlaps(nodes), run / "overlaps.tsv", "overlaps")
     write_table(training_curve(40 if trained else 1), run / "training_curve.tsv", "training_curve")
     structure = {"kind": "topk", "n_nodes": 2944, "channels": 736, "k": 36}
-    write_json(run / "evaluation.json", {**structure, "fvu": 0.0831, "l0": 35.2, "dead_fraction": 0.041})
+    figures = {"fvu": 0.0831, "fvu_without_layer_norm": 0.11, "fvu_channel_mean": 0.09, "l0": 35.2}
+    write_json(run / "evaluation.json", {**structure, **figures, "dead_fraction": 0.041})
     write_json(run / "checkpoint" / "config.json", {**structure, "seed": 0})
     for name in ("meme", "tomtom"):
         (run / name).mkdir()

@@ -8,15 +8,42 @@ from typing import NamedTuple
 import h5py
 import numpy as np
 
+from biosae.store_types import bfloat16_type
+
 
 def write_files(
     folder: Path, arrays: list[np.ndarray], first_number: int = 0, dataset: str = "x", **options
 ) -> None:
-    """Write ``activations_<i>.h5``, one per array (n_sequences, positions, channels), in the array's type."""
+    """Write ``activations_<i>.h5``, one per array (n_sequences, positions, channels), in the array's type.
+
+    Arrays of uint16 are the bits of bfloat16.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     for number, array in enumerate(arrays, start=first_number):
         with h5py.File(folder / f"activations_{number}.h5", "w") as handle:
-            handle.create_dataset(dataset, data=array, **options)
+            if array.dtype != np.uint16:
+                handle.create_dataset(dataset, data=array, **options)
+                continue
+            stored = h5py.Datatype(bfloat16_type())
+            made = handle.create_dataset(dataset, array.shape, stored, **options)
+            made.id.write(h5py.h5s.ALL, h5py.h5s.ALL, np.ascontiguousarray(array), mtype=bfloat16_type())
+
+
+def bfloat16_bits(array: np.ndarray) -> np.ndarray:
+    """The bits (uint16) of float32 numbers cut to bfloat16."""
+    return (array.astype(np.float32).view(np.uint32) >> 16).astype(np.uint16)
+
+
+def as_float32(array: np.ndarray) -> np.ndarray:
+    """Numbers as they are stored (uint16: bits of bfloat16) in float32, by the obvious way."""
+    if array.dtype == np.uint16:
+        return (array.astype(np.uint32) << 16).view(np.float32)
+    return array.astype(np.float32)
+
+
+def rows_of(arrays: list[np.ndarray]) -> np.ndarray:
+    """The stream that a store of ``arrays`` must give, by the obvious way."""
+    return np.concatenate([as_float32(array).reshape(-1, array.shape[2]) for array in arrays])
 
 
 def default_intervals(
@@ -76,9 +103,10 @@ def write_store(
 def random_arrays(
     sizes: list[int], positions: int = 50, channels: int = 6, seed: int = 0, dtype: type = np.float32
 ) -> list[np.ndarray]:
-    """Standard normal activations, one array per number of sequences in ``sizes``."""
+    """Standard normal activations, one array per number of sequences in ``sizes``; np.uint16: bfloat16."""
     rng = np.random.default_rng(seed)
-    return [rng.standard_normal((n, positions, channels)).astype(dtype) for n in sizes]
+    arrays = [rng.standard_normal((n, positions, channels)) for n in sizes]
+    return [bfloat16_bits(array) if dtype is np.uint16 else array.astype(dtype) for array in arrays]
 
 
 class Codes(NamedTuple):

@@ -12,12 +12,7 @@ import pandas as pd
 import pytest
 
 from biosae.activations import ActivationStore, to_float32
-from unit.helpers_store import random_arrays, write_published_store, write_store
-
-
-def rows_of(arrays: list[np.ndarray]) -> np.ndarray:
-    """The stream that a store of ``arrays`` must give, by the obvious way."""
-    return np.concatenate([array.reshape(-1, array.shape[2]) for array in arrays]).astype(np.float32)
+from unit.helpers_store import random_arrays, rows_of, write_published_store, write_store
 
 
 def stream(store: ActivationStore, rows_per_slab: int = 7) -> np.ndarray:
@@ -104,7 +99,7 @@ def test_pooled_store_has_one_position(tmp_path):
 # --- streaming -----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+@pytest.mark.parametrize("dtype", [np.float16, np.uint16, np.float32, np.float64])
 @pytest.mark.parametrize("rows_per_slab", [1, 7, 25, 50, 1000])
 def test_slabs_are_whole_ordered_and_within_one_sequence(tmp_path, dtype, rows_per_slab):
     arrays = random_arrays([2, 1], positions=25, dtype=dtype)

@@ -1,5 +1,7 @@
 """The configuration: all faults at once, defaults, runs, options, raw inputs."""
 
+import argparse
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
@@ -8,6 +10,8 @@ from jsonschema import Draft202012Validator
 
 from biosae import config as configuration
 from biosae.errors import ConfigError
+from biosae.options import add_recipe, add_runs, given_runs
+from biosae.recipes import Recipe
 
 ROOT = Path(__file__).resolve().parents[2]
 SCHEMA = ROOT / "workflow" / "schemas" / "config.schema.yaml"
@@ -65,6 +69,15 @@ def test_runs_of_a_grid_are_named_by_what_distinguishes_them():
     ]
 
 
+def test_kind_relu_has_no_k_and_is_there_once():
+    full = load(
+        sae={"grid": {"kind": ["topk", "relu"], "expansion": [4], "k": [36, 64], "learning_rate": [1e-3]}}
+    )
+    names = ["topk-x4-k36-lr0.001-s0", "topk-x4-k64-lr0.001-s0", "relu-x4-lr0.001-s0", "raw"]
+    assert list(configuration.runs(full)) == names
+    assert "--k" not in configuration.run_options(full, names[2])
+
+
 @pytest.mark.parametrize(
     ("preset", "name"), [("default", "topk-x4-k36-lr0.002-s0"), ("published", "topk-x4-k36-lr1e-05-s0")]
 )
@@ -102,6 +115,84 @@ def test_a_layer_cannot_take_a_folder_that_is_used_otherwise(name):
 def test_a_geometry_that_contradicts_a_known_layer_is_refused():
     with pytest.raises(ConfigError, match="contradicts the measured one"):
         load(layer={"name": "conv1d_2", "left_bp": 9})
+
+
+def test_all_that_a_recipe_holds_can_be_configured():
+    sae = yaml.safe_load(SCHEMA.read_text())["properties"]["sae"]["properties"]
+    grid = sae["grid"]["properties"]
+    assert {rule.name for rule in fields(Recipe)} <= {*sae, *grid}
+    assert tuple(grid["kind"]["items"]["enum"]) == configuration.TRAINED_KINDS
+
+
+def words_after(words: list[str], flag: str) -> list[str]:
+    """The words that follow ``flag``, up to the next option."""
+    tail = words[words.index(flag) + 1 :]
+    return tail[: next((i for i, word in enumerate(tail) if word.startswith("--")), len(tail))]
+
+
+def test_options_of_runs_one_by_one_and_together():
+    sae = {"grid": {"expansion": [4], "k": [36], "seed": [7, 8], "kind": ["topk", "batchtopk"]}, "epochs": 3}
+    full = load(sae=sae)
+    one = configuration.run_options(full, "batchtopk-x4-k36-lr0.002-s8")
+    assert [words_after(one, f"--{key}") for key in ("kind", "seed", "epochs")] == [
+        ["batchtopk"],
+        ["8"],
+        ["3"],
+    ]
+    assert not {"--shuffle-seed", "--gpus", "--train-together", "--no-train-together"} & set(one)
+    words = configuration.together_options(load(sae={**sae, "train_together": True}))
+    assert words_after(words, "--shuffle-seed") == ["7"]
+    assert words.count("--dictionary") == 4
+    name = "topk-x4-k36-lr0.002-s7"
+    assert words_after(words, "--dictionary") == [
+        name,
+        "kind=topk",
+        "expansion=4",
+        "k=36",
+        "learning_rate=0.002",
+        "seed=7",
+    ]
+
+
+def test_options_of_runs_together_are_read_back():
+    full = load(sae={"train_together": True, "grid": {"expansion": [4, 8], "k": [36], "seed": [7, 8]}})
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--kind", default="topk")
+    parser.add_argument("--output", type=Path, default=Path("results/layer"))
+    for name in ("device", "evaluation-positions", "checkpoint-seconds"):
+        parser.add_argument(f"--{name}")
+    add_recipe(parser, leave_out=())
+    add_runs(parser)
+    read = given_runs(parser.parse_args(configuration.together_options(full)))
+    assert [folder for _, _, folder in read] == [
+        Path("results/layer") / name for name in configuration.runs(full) if name != "raw"
+    ]
+    found = [(kind, r.expansion, r.k, r.k_of, r.seed, r.shuffle_seed) for kind, r, _ in read]
+    assert found == [("topk", x, 36, "absolute", seed, 7) for x in (4, 8) for seed in (7, 8)]
+
+
+@pytest.mark.parametrize(
+    ("sae", "seed"),
+    [
+        ({"grid": {"seed": [5]}}, None),  # with one seed a run is the one that it is alone
+        ({"grid": {"seed": [5, 6]}, "shuffle_seed": 1}, ["1"]),
+    ],
+)
+def test_the_shared_order_of_positions(sae, seed):
+    words = configuration.together_options(load(sae={**sae, "train_together": True}))
+    assert (words_after(words, "--shuffle-seed") if "--shuffle-seed" in words else None) == seed
+
+
+def test_several_gpus_need_a_launcher():
+    assert configuration.launcher(load()) == ["python"]
+    assert configuration.launcher(load(sae={"gpus": 4})) == [
+        "torchrun",
+        "--standalone",
+        "--nproc-per-node",
+        "4",
+    ]
+    with pytest.raises(ConfigError, match=r"sae\.gpus: 0"):
+        load(sae={"gpus": 0})
 
 
 def test_options():

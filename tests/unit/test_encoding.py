@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import threading
+
 import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from biosae import artefacts, encoding
+from biosae import artefacts, encoded_parts
 from biosae.activations import ActivationStore
-from biosae.encoding import RunningTop, encode_store, part_borders, rank_in_group
+from biosae.encoded_parts import rank_in_group
+from biosae.encoding import RunningTally, encode_part, encode_store, part_borders
 from biosae.errors import ConfigError, InputError
 from unit.helpers_store import (
     Codes,
@@ -37,15 +40,17 @@ def store_of(tmp_path, arrays) -> ActivationStore:
     parts=st.integers(1, 7),
     block=st.integers(1, 60),
     levels=st.sampled_from([2, 5, 1000]),
-    merge=st.sampled_from([3, 50, 10**6]),
+    run=st.sampled_from([1, 50, 10**6]),
+    nodes=st.sampled_from([1, 40, 10**6]),
     shuffle=st.booleans(),
 )
-def test_equal_to_the_slow_reference(tmp_path_factory, top, parts, block, levels, merge, shuffle):
+def test_equal_to_the_slow_reference(tmp_path_factory, top, parts, block, levels, run, nodes, shuffle):
     # few levels of activation: most activations are ties
     arrays = [np.round(a * levels) / levels for a in random_arrays([2, 1], positions=41, channels=5)]
     store = store_of(tmp_path_factory.mktemp("store"), arrays)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(encoding, "_MERGE_CODES", merge)
+        patch.setattr(encoded_parts, "RUN_ENTRIES", run)
+        patch.setattr(encoded_parts, "RANGE_ENTRIES", nodes)
         got = encode_store(RectifiedChannels(5, [4, 0, 2], shuffle), store, top, parts, block_rows=block)
     assert as_tuples(got.top) == slow_top(arrays, [4, 0, 2], top, parts)
 
@@ -85,15 +90,6 @@ def test_ties_go_to_the_earlier_sequence_and_position(tmp_path):
     assert got.top["sequence"].tolist() == [0, 0, 0, 0, 1, 1, 1, 1]
     assert got.top["position"].tolist() == [0, 1, 4, 5, 0, 1, 4, 5]
     assert got.top["rank"].tolist() == [1, 2, 3, 4, 5, 6, 7, 8]
-
-
-def test_running_top_begins_anew_after_take():
-    running = RunningTop(3, 2)
-    running.add(np.array([2, 2, 2, 0]), np.array([1, 3, 2, 9], np.float32), np.array([5, 6, 7, 8]))
-    assert [part.tolist() for part in running.take()] == [[0, 2, 2], [9, 3, 2], [8, 6, 7]]
-    running.add(np.array([2]), np.array([0.5], np.float32), np.array([1]))
-    assert [part.tolist() for part in running.take()] == [[2], [0.5], [1]]
-    assert [part.tolist() for part in running.take()] == [[], [], []]
 
 
 def test_rank_in_group():
@@ -154,6 +150,10 @@ def test_statistics_equal_pandas_and_the_whole_stream(tmp_path):
     np.testing.assert_allclose(stats["density"], active.mean(axis=(0, 1)))
     np.testing.assert_allclose(stats["stream_mean"], dense.sum(axis=(0, 1)) / active.sum(axis=(0, 1)))
     np.testing.assert_allclose(stats["stream_max"], dense.max(axis=(0, 1)))
+    for name, share in (("stream_median", 0.5), ("stream_q90", 0.9), ("stream_q99", 0.99)):
+        columns = [dense[..., node][active[..., node]] for node in range(4)]
+        true = [np.quantile(column, share, method="inverted_cdf") for column in columns]
+        np.testing.assert_allclose(stats[name], true, rtol=1 / 32)
     assert stats["n_sequences"].tolist() == active.any(axis=1).sum(axis=0).tolist() == [5, 5, 5, 1]
 
 
@@ -186,3 +186,27 @@ def test_wrong_channels_and_numbers_are_refused_before_work(tmp_path):
     with pytest.raises(ConfigError, match="top_per_part"):
         encode_store(RectifiedChannels(6, [0]), store, 0, 4)
     assert model.blocks == []
+
+
+@pytest.mark.parametrize("value", [-1.0, np.nan, np.inf, 2.0**62])
+def test_an_activation_that_cannot_be_counted_is_refused_with_its_place(value):
+    running = RunningTally(3, 2)
+    codes = Codes(np.array([0, 5]), np.array([1, 2]), np.array([1.0, value], np.float32))
+    with pytest.raises(InputError, match=r"sequence 7, position 105.*of node 2"):
+        running.add(codes, first=100, sequence=7)
+
+
+def test_an_unknown_node_is_refused():
+    for node in (3, -1):
+        with pytest.raises(InputError, match=f"of node {node}.*nodes below 3"):
+            RunningTally(3, 2).add(Codes(np.array([0]), np.array([node]), np.ones(1)), 0, 0)
+
+
+def test_an_error_while_reading_ahead_leaves_no_part_and_no_thread(tmp_path):
+    arrays = random_arrays([2, 1], positions=30, channels=2)
+    arrays[1][0, 20, 1] = np.nan
+    store = store_of(tmp_path, arrays)
+    with pytest.raises(InputError, match=r"activations_1\.h5.*position 20"):
+        encode_part(RectifiedChannels(2, [0, 1]), store, tmp_path / "out" / "part.h5", 2, 2)
+    assert list((tmp_path / "out").iterdir()) == []
+    assert not [thread for thread in threading.enumerate() if thread.name == "read-ahead"]

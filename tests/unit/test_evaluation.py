@@ -11,9 +11,10 @@ from helpers_store import random_arrays, write_store
 
 from biosae import evaluation
 from biosae.activations import ActivationStore
+from biosae.artefacts import read_table
 from biosae.errors import InputError
-from biosae.evaluation import evaluate, spread_rows, write_evaluation
-from biosae.model import SAE, RawChannels
+from biosae.evaluation import Evaluation, channel_table, evaluate, spread_rows, write_evaluation
+from biosae.model import SAE, RawChannels, Reconstruction
 
 CHANNELS = 6
 
@@ -44,9 +45,30 @@ def slow_figures(model: SAE, rows: np.ndarray) -> dict:
         "fvu": ((y - u) ** 2).sum() / ((u - u.mean(0)) ** 2).sum(),
         "fvu_without_layer_norm": ((w - v) ** 2).sum() / ((v - v.mean(0)) ** 2).sum(),
         "fvu_channel_mean": (((y - u) ** 2).mean(0) / u.var(0)).mean(),
+        "fvu_channel_quantiles": by_level(np.quantile(((y - u) ** 2).mean(0) / u.var(0), LEVELS)),
         "l0": (dense > 0).sum(1).mean(),
+        "l0_quantiles": by_level(np.quantile((dense > 0).sum(1), LEVELS, method="inverted_cdf")),
         "dead_fraction": (density == 0).mean(),
         "density_median": np.median(density),
+    }
+
+
+LEVELS = (0, 0.05, 0.25, 0.5, 0.75, 0.95, 1)
+
+
+def by_level(values) -> dict:
+    return {f"{level:g}": float(value) for level, value in zip(LEVELS, values, strict=True)}
+
+
+def slow_channels(model: SAE, rows: np.ndarray) -> dict:
+    """The table of channels, from the definitions."""
+    u, y = (part.detach().double().numpy() for part in model(rows)[:2])
+    errors = (y - u) ** 2
+    return {
+        "variance": u.var(0),
+        "mse": errors.mean(0),
+        "fvu": errors.mean(0) / u.var(0),
+        "error_share": errors.sum(0) / errors.sum(),
     }
 
 
@@ -62,7 +84,10 @@ def test_figures_equal_the_slow_reference(store, layer_norm, block_rows, monkeyp
     expected = slow_figures(model, all_rows(store))
     assert expected["l0"] < 3
     assert expected["dead_fraction"] >= 8 / 24
-    assert {name: figures[name] for name in expected} == pytest.approx(expected, rel=1e-5)
+    for name, value in expected.items():
+        assert figures[name] == pytest.approx(value, rel=1e-6), name
+    for name, values in slow_channels(model, all_rows(store)).items():
+        assert figures["by_channel"][name] == pytest.approx(values.tolist(), rel=1e-6), name
     assert figures["positions"] == store.n_rows
     assert figures["positions_share"] == 1.0
     assert (figures["fvu"] == figures["fvu_without_layer_norm"]) == (not layer_norm)
@@ -100,6 +125,90 @@ def test_literal_densities(tmp_path):
     assert figures["l0"] == 2
 
 
+class Given:
+    """A model that gives the reconstructions it was made with, block by block, whatever the rows."""
+
+    def __init__(self, results: list[Reconstruction], n_nodes: int, layer_norm: bool = False):
+        self.results, self.n_nodes, self.layer_norm = results, n_nodes, layer_norm
+        self.channels = results[0].target.shape[1]
+        self.shift = torch.zeros(self.channels)
+
+    def figures(self) -> dict:
+        running = Evaluation(self)
+        for result in self.results:
+            running.add(result)
+        return running.figures()
+
+
+def reconstruction(target, output, values, indices) -> Reconstruction:
+    u, y = torch.tensor(target), torch.tensor(output)
+    return Reconstruction(u, y, u, y, None, torch.tensor(values), torch.tensor(indices))
+
+
+def test_a_table_by_hand_of_blocks_with_different_numbers_of_columns():
+    """Kinds batchtopk and relu have any number of active nodes a position; value 0 is padding."""
+    first = reconstruction(
+        [[0.0, 7.0, 1.0], [4.0, 7.0, 1.0]], [[1.0, 7.0, 1.0], [4.0, 9.0, 1.0]], [[0.5], [0.0]], [[2], [2]]
+    )
+    second = reconstruction(
+        [[0.0, 7.0, 2.0], [4.0, 7.0, 4.0]],
+        [[0.0, 7.0, 2.0], [3.0, 7.0, 4.0]],
+        [[0.1, 0.2, 0.0], [1.0, 2.0, 3.0]],
+        [[0, 2, 0], [3, 2, 0]],
+    )
+    figures = Given([first, second], n_nodes=5).figures()
+    # channel 0: 0 4 0 4, errors 1 0 0 1; channel 1: constant, errors 0 4 0 0; channel 2: 1 1 2 4, no error
+    assert figures["by_channel"] == {
+        "variance": [4.0, 0.0, 1.5],
+        "mse": [0.5, 1.0, 0.0],
+        "fvu": [0.125, None, 0.0],
+        "error_share": pytest.approx([2 / 6, 4 / 6, 0.0]),
+    }
+    assert figures["fvu"] == pytest.approx(6 / 22)
+    assert figures["mse"] == pytest.approx(6 / 12)
+    assert (figures["fvu_channel_mean"], figures["constant_channels"]) == (0.0625, 1)
+    assert figures["fvu_channel_quantiles"] == pytest.approx(by_level(np.quantile([0, 0.125], LEVELS)))
+    # active nodes a position: 1 (node 2), 0, 2 (nodes 0 and 2), 3 (nodes 3, 2 and 0)
+    assert figures["l0"] == 6 / 4
+    assert figures["l0_quantiles"] == by_level([0, 0, 0, 1, 2, 3, 3])
+    assert figures["dead_fraction"] == 2 / 5  # nodes 1 and 4; node 0's padding does not count
+    assert figures["density_quantiles"]["1"] == 3 / 4
+
+
+def test_no_active_node_and_an_empty_block():
+    none = reconstruction([[1.0], [3.0]], [[2.0], [2.0]], np.zeros((2, 0)), np.zeros((2, 0), int))
+    empty = reconstruction(np.zeros((0, 1)), np.zeros((0, 1)), np.zeros((0, 2)), np.zeros((0, 2), int))
+    figures = Given([empty, none, empty], n_nodes=3).figures()
+    assert (figures["positions"], figures["fvu"], figures["l0"]) == (2, 1.0, 0.0)
+    assert figures["l0_quantiles"] == by_level([0] * 7)
+    assert figures["dead_fraction"] == 1
+
+
+def test_the_variance_of_a_channel_far_from_0_is_right_however_it_is_cut(tmp_path):
+    rng = np.random.default_rng(3)
+    data = (rng.normal(size=(3, 1000, 2)) * [1e-2, 3.0] + [20.0, -900.0]).astype(np.float32)
+    store = open_store(tmp_path / "s", [data])
+    expected = data.reshape(-1, 2).astype(np.float64).var(0)
+    for block in (7, 1000, 4096):
+        running = Evaluation(RawChannels(2))
+        for low in range(0, store.n_rows, block):
+            running.add(RawChannels(2)(data.reshape(-1, 2)[low : low + block]))
+        assert running.figures()["by_channel"]["variance"] == pytest.approx(expected.tolist(), rel=1e-6)
+
+
+def test_blocks_are_the_rows_of_the_store_and_faults_of_reading_arrive(store, monkeypatch):
+    ranges = spread_rows(store.n_rows, 10**9, 37)  # blocks that cross sequences
+    found = np.concatenate([block.copy() for block in evaluation._blocks(store, ranges)])
+    assert np.array_equal(found, all_rows(store))
+
+    def refuse(*_, **__):
+        raise InputError("made up")
+
+    monkeypatch.setattr(store, "slabs", refuse)
+    with pytest.raises(InputError, match="made up"):
+        evaluate(RawChannels(CHANNELS), store, 10)
+
+
 def test_channel_mean_of_fvu_does_not_change_with_the_normaliser(store):
     """The same raw reconstruction under two normalisers: fvu differs, fvu_channel_mean does not."""
     scale = np.linspace(1, 30, CHANNELS)
@@ -116,7 +225,9 @@ def test_channel_mean_of_fvu_does_not_change_with_the_normaliser(store):
 def test_without_variance_there_is_no_fvu(tmp_path):
     store = open_store(tmp_path / "s", [np.full((1, 30, CHANNELS), 0.1, np.float32)])
     figures = evaluate(RawChannels(CHANNELS), store, 10**9)
-    assert figures["fvu_channel_mean"] is None
+    assert figures["fvu"] is figures["fvu_channel_mean"] is figures["fvu_channel_quantiles"] is None
+    assert figures["constant_channels"] == CHANNELS
+    assert channel_table(figures)["fvu"].isna().all()
 
 
 def test_a_part_of_the_store_is_spread_over_it(store):
@@ -155,11 +266,19 @@ def test_written_file(store, tmp_path):
     model = RawChannels(CHANNELS)
     figures = evaluate(model, store, 10**9)
     for name in "ab":
-        write_evaluation(figures, model, tmp_path / f"{name}.json", "x.py", {"seed": 1}, note="a note")
-    content = json.loads((tmp_path / "a.json").read_text())
+        path = tmp_path / name / "evaluation.json"
+        write_evaluation(figures, model, path, "x.py", {"seed": 1}, note="a note")
+    content = json.loads((tmp_path / "a" / "evaluation.json").read_text())
     assert {"kind", "n_nodes", "channels", "k", "fvu", "l0", "dead_fraction", "mse", "positions"} <= set(
         content
     )
     assert content["note"] == "a note"
     assert content["provenance"]["seed"] == 1
-    assert (tmp_path / "a.json").read_bytes() == (tmp_path / "b.json").read_bytes()
+    assert "by_channel" not in content
+    for name in ("evaluation.json", "channel_fvu.tsv", "channel_fvu.tsv.json"):
+        assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
+    table = read_table(tmp_path / "a" / "channel_fvu.tsv", "channel_fvu")
+    assert table["channel"].tolist() == list(range(CHANNELS))
+    assert table["variance"].tolist() == pytest.approx(all_rows(store).var(0).tolist(), rel=1e-5)
+    assert table["fvu"].tolist() == [0.0] * CHANNELS
+    assert table["error_share"].isna().all()  # raw channels leave nothing unexplained

@@ -44,19 +44,38 @@ def test_a_figure_that_cannot_be_drawn_leaves_nothing(tmp_path):
 def test_the_training_figure_shows_the_curve_of_the_table():
     curve = training_curve(20)
     figure = training_figure(curve, "a run")
-    fvu, l0, dead = figure.axes
+    fvu, l0, dead, rate = figure.axes
     training, validation = fvu.lines
-    assert np.array_equal(validation.get_xydata(), curve[["step", "validation_fvu"]].to_numpy(float))
+    assert np.array_equal(validation.get_xydata(), curve[["positions", "validation_fvu"]].to_numpy(float))
     assert len(training.get_xydata()) == 19  # no training figure before the first step
     assert l0.lines[0].get_ydata()[0] == curve["l0"].iloc[0]
     assert dead.lines[0].get_label() == "not active in validation"
+    assert rate.lines[0].get_ydata().tolist() == curve["learning_rate"].tolist()
     assert figure.get_suptitle() == "a run"
+
+
+def test_the_fvu_inside_layer_norm_is_drawn_where_it_is_another():
+    curve = training_curve(20)
+    curve["validation_fvu_without_layer_norm"] *= 1.4
+    labels = [line.get_label() for line in training_figure(curve, "a run").axes[0].lines]
+    assert labels == ["training", "validation", "validation, inside LayerNorm"]
+
+
+@pytest.mark.parametrize("lowest", [0.0, 1e-4, 0.06, 3.0])
+def test_every_fvu_down_to_the_lowest_is_inside_the_axis_and_its_scale_has_marks(lowest):
+    curve = training_curve(20)
+    curve["validation_fvu"] = curve["train_fvu"] = np.linspace(4, lowest, 20)
+    axis = training_figure(curve, "a run").axes[0]
+    low, high = axis.get_ylim()
+    assert low <= min(lowest, 1) <= high
+    assert sum(low <= tick <= high for tick in axis.get_yticks()) >= 2
 
 
 @pytest.mark.parametrize("rows", [0, 1])
 def test_a_run_that_was_not_trained_says_so(tmp_path, rows):
     figure = training_figure(training_curve(rows), "raw")
     assert figure.get_suptitle() == "raw: not trained"
+    assert figure.texts[-1].get_text().startswith("validation: FVU 4.08, L0 36" if rows else "no curve")
     save_figure(figure, tmp_path, "training_curve")
 
 

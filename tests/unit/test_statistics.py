@@ -10,18 +10,19 @@ import h5py
 import numpy as np
 import pytest
 
-from biosae import statistics
+from biosae import statistics, statistics_pass
 from biosae.activations import ActivationStore
 from biosae.errors import ConfigError, InputError
 from biosae.statistics import (
     ChannelStatistics,
-    RunningMoments,
     compute_statistics,
     load_statistics,
     normaliser_vectors,
     write_statistics,
 )
-from unit.helpers_store import random_arrays, write_published_store, write_store
+from biosae.statistics_kernels import State
+from biosae.statistics_pass import sample_rows
+from unit.helpers_store import bfloat16_bits, random_arrays, rows_of, write_published_store, write_store
 
 SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
 FIELDS = ("count", "min", "max", "absmax", "mean", "variance", "quantiles")
@@ -47,40 +48,98 @@ def test_literal_table(tmp_path):
     assert stats.quantiles.tolist() == [[1, 4, 7], [-6, -4, -2]]
 
 
-@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+@pytest.mark.parametrize("dtype", [np.float16, np.uint16, np.float32, np.float64])
 def test_equal_to_numpy_over_the_whole(tmp_path, dtype):
     arrays = random_arrays([2, 1], positions=700, channels=5, dtype=dtype)
-    rows = np.concatenate([a.reshape(-1, 5) for a in arrays]).astype(np.float32).astype(np.float64)
+    rows = rows_of(arrays).astype(np.float64)
     stats = compute_statistics(store_of(tmp_path, arrays), [0.1, 0.5, 0.99])
-    np.testing.assert_allclose(stats.mean, rows.mean(axis=0), rtol=1e-12)
-    np.testing.assert_allclose(stats.variance, rows.var(axis=0), rtol=1e-12)
+    tolerance = 1e-6 if dtype is np.float16 else 1e-12
+    np.testing.assert_allclose(stats.mean, rows.mean(axis=0), rtol=0, atol=tolerance)
+    np.testing.assert_allclose(stats.variance, rows.var(axis=0), rtol=tolerance)
     np.testing.assert_array_equal(stats.max, rows.max(axis=0))
     np.testing.assert_array_equal(stats.min, rows.min(axis=0))
+    np.testing.assert_array_equal(stats.absmax, np.abs(rows).max(axis=0))
     # fewer rows than the sample: the quantiles are exact
-    np.testing.assert_allclose(stats.quantiles, np.quantile(rows, [0.1, 0.5, 0.99], axis=0).T, rtol=1e-6)
+    np.testing.assert_allclose(stats.quantiles, np.quantile(rows, [0.1, 0.5, 0.99], axis=0).T, rtol=1e-12)
 
 
-@pytest.mark.parametrize("slab_rows", [1, 100, 256, 300, 1000, 10**6])
-def test_slab_size_does_not_change_a_bit(tmp_path, slab_rows, monkeypatch):
+@pytest.mark.parametrize(("slab_rows", "threads"), [(1, 1), (256, 2), (300, 3), (1000, 1), (10**6, 2)])
+@pytest.mark.parametrize("chunks", [None, (1, 128, 5)])
+def test_neither_slab_size_nor_threads_change_a_bit(tmp_path, slab_rows, threads, chunks, monkeypatch):
     monkeypatch.setattr(statistics, "SAMPLE_ROWS", 500)
-    store = store_of(tmp_path, random_arrays([2, 1], positions=700, channels=5))
+    monkeypatch.setattr(statistics_pass, "UNIT_ROWS", 512)
+    arrays = random_arrays([2, 1], positions=1300, channels=5, dtype=np.float16)
+    store = ActivationStore.open(write_store(tmp_path / "s", arrays, chunks=chunks))
     expected = compute_statistics(store, [0.5, 0.9], slab_rows=512)
-    got = compute_statistics(store, [0.5, 0.9], slab_rows=slab_rows)
+    got = compute_statistics(store, [0.5, 0.9], slab_rows=slab_rows, threads=threads)
     for name in FIELDS:
         np.testing.assert_array_equal(getattr(got, name), getattr(expected, name))
 
 
-def test_variance_survives_a_large_mean():
+def moments_of(rows: np.ndarray, kind: str) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and variance of raw rows, added in three parts."""
+    total = State(rows.shape[1], kind)
+    for part in np.array_split(rows, 3):
+        state = State(rows.shape[1], kind)
+        state.add(np.ascontiguousarray(part))
+        total.merge(state)
+    return total.mean, total.squares / total.count
+
+
+@pytest.mark.parametrize(("dtype", "offset"), [(np.float16, 30.0), (np.float16, -3000.0), (np.float32, 1e5)])
+def test_variance_survives_a_large_mean(dtype, offset):
     """Sum of squares minus square of sum gives rubbish (even negative values) here."""
-    rng = np.random.default_rng(0)
-    noise = rng.standard_normal((20000, 3)).astype(np.float32)
-    rows = (noise * 0.01 + 1000).astype(np.float32)
-    moments = RunningMoments(3)
-    for low in range(0, len(rows), 256):
-        moments.add(rows[low : low + 256])
-    np.testing.assert_allclose(
-        moments.squares / moments.count, rows.astype(np.float64).var(axis=0), rtol=1e-9
-    )
+    noise = np.random.default_rng(0).standard_normal((20011, 3))
+    rows = (noise * abs(offset) * 2e-3 + offset).astype(dtype)
+    exact = rows.astype(np.float64)
+    mean, variance = moments_of(rows, np.dtype(dtype).name)
+    tolerance = 1e-6 if dtype is np.float16 else 1e-12
+    np.testing.assert_allclose(variance, exact.var(axis=0), rtol=max(tolerance, 1e-10))
+    assert (np.abs(mean - exact.mean(axis=0)) <= tolerance * exact.std(axis=0) * 30).all()
+    sums = exact.astype(np.float32)
+    wrong = np.mean(sums**2, axis=0, dtype=np.float32) - np.mean(sums, axis=0, dtype=np.float32) ** 2
+    assert (np.abs(wrong / exact.var(axis=0) - 1) > 1e-4).all()  # what this test guards against
+
+
+def test_variance_survives_a_block_whose_first_rows_are_unlike_the_others():
+    """The shift comes from eight rows of the block: here they lie 3000 standard deviations off."""
+    noise = np.random.default_rng(0).standard_normal((256, 4)) * 0.02
+    rows = (noise + 1.0).astype(np.float16)
+    rows[::32] = 60000.0  # just the rows that make the shift
+    mean, variance = moments_of(rows[:256], "float16")
+    np.testing.assert_allclose(variance, rows.astype(np.float64).var(axis=0), rtol=2e-5)
+    np.testing.assert_allclose(mean, rows.astype(np.float64).mean(axis=0), rtol=1e-6)
+
+
+@pytest.mark.parametrize("scale", [1e-30, 1e25])
+@pytest.mark.parametrize("kind", ["float32", "bfloat16"])
+def test_squares_neither_overflow_nor_vanish(kind, scale):
+    rows = (np.random.default_rng(1).standard_normal((300, 2)) * scale).astype(np.float32)
+    if kind == "bfloat16":
+        rows = (rows.view(np.uint32) & 0xFFFF0000).view(np.float32)
+    raw = bfloat16_bits(rows) if kind == "bfloat16" else rows
+    np.testing.assert_allclose(moments_of(raw, kind)[1], rows.astype(np.float64).var(axis=0), rtol=1e-11)
+
+
+@pytest.mark.parametrize("kind", [np.float16, np.uint16, np.float32])
+def test_extremes_of_every_sign(tmp_path, kind):
+    columns = [
+        [1, 2, 3],
+        [-1, -2, -3],
+        [-1, 0, 2],
+        [0, 0, 0],
+        [-0.0, -0.0, -0.0],
+        [-5, -0.0, -1],
+        [0, 7, 1e-7],
+    ]
+    rows = np.array(columns, np.float32).T[None]
+    raw = bfloat16_bits(rows) if kind is np.uint16 else rows.astype(kind)
+    stats = compute_statistics(store_of(tmp_path, [raw]), [0.0, 1.0])
+    expected = rows_of([raw])
+    np.testing.assert_array_equal(stats.max, expected.max(axis=0))
+    np.testing.assert_array_equal(stats.min, expected.min(axis=0))
+    np.testing.assert_array_equal(stats.quantiles[:, 0], stats.min)
+    np.testing.assert_array_equal(stats.quantiles[:, 1], stats.max)
 
 
 def test_constant_channel_has_variance_exactly_zero(tmp_path):
@@ -100,21 +159,31 @@ def test_sampled_quantiles_are_close_and_follow_the_seed(tmp_path, monkeypatch):
     assert (other.quantiles != stats.quantiles).any()
 
 
-def test_every_stretch_of_the_stream_is_sampled_once(monkeypatch):
-    monkeypatch.setattr(statistics, "SAMPLE_ROWS", 7)
-    rows = statistics._sample_rows(100, seed=0)
+def test_every_stretch_of_the_stream_is_sampled_once():
+    rows = sample_rows(100, 7, seed=0)
     assert (rows * 7 // 100 == np.arange(7)).sum() >= 5 and (np.diff(rows) > 0).all() and rows.max() < 100
-    assert statistics._sample_rows(5, seed=0).tolist() == [0, 1, 2, 3, 4]
+    assert sample_rows(5, 7, seed=0).tolist() == [0, 1, 2, 3, 4]
 
 
-def test_nan_is_named_with_file_dataset_and_row(tmp_path):
-    arrays = random_arrays([1, 2], positions=600)
-    arrays[1][1, 599, 5] = np.nan  # the very last value
+@pytest.mark.parametrize("threads", [1, 3])
+@pytest.mark.parametrize("dtype", [np.float16, np.uint16, np.float32, np.float64])
+def test_nan_is_named_with_file_dataset_and_row(tmp_path, dtype, threads):
+    arrays = random_arrays([1, 2], positions=600, dtype=dtype)
+    arrays[1][1, 599, 5] = {np.uint16: 0xFFC0}.get(dtype, np.nan)  # the very last value
     with pytest.raises(InputError, match=r"activations_1\.h5, dataset '/x', row 1, position 599, channel 5"):
+        compute_statistics(store_of(tmp_path, arrays), [0.5], threads=threads)
+
+
+def test_number_that_float32_cannot_hold_is_named(tmp_path):
+    arrays = random_arrays([1], dtype=np.float64)
+    arrays[0][0, 7, 3] = -1e39
+    with pytest.raises(InputError, match=r"position 7, channel 3.*-1e\+39"):
         compute_statistics(store_of(tmp_path, arrays), [0.5])
 
 
 def test_levels_outside_zero_and_one_are_refused(tmp_path):
+    with pytest.raises(ConfigError, match="threads"):
+        compute_statistics(store_of(tmp_path / "t", random_arrays([1])), [0.5], threads=0)
     with pytest.raises(ConfigError, match=r"1\.5"):
         compute_statistics(store_of(tmp_path, random_arrays([1])), [1.5])
 

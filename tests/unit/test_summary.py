@@ -219,6 +219,7 @@ def test_a_summary_row_counts_the_nodes_and_carries_the_figures(tmp_path, monkey
     about = read_table(tmp_path / "summary.tsv", "summary").iloc[0].to_dict()
     assert (about["layer"], about["run"], about["kind"]) == ("conv1d_2", "topk-x4-k36", "topk")
     assert (about["fvu"], about["l0"], about["dead_fraction"]) == (0.0831, 35.2, 0.041)
+    assert (about["fvu_without_layer_norm"], about["fvu_channel_mean"]) == (0.11, 0.09)
     # ranks 5 and 10 have no motif, 3, 6, 9 and 12 no significant one, 7 and 11 no match
     assert (about["kept_nodes"], about["nodes_with_significant_motif"]) == (12, 6)
     assert (about["nodes_named"], about["distinct_targets"]) == (4, 4)

@@ -140,7 +140,7 @@ def test_the_store_is_readable_in_the_published_layout(folder: Path) -> None:
         store = ActivationStore.open(folder / "activations" / split, pad_bp=400, channels=10, stride_bp=4)
         assert store.positions == (8_000 + 800) // 4
         assert len(store.files) == 2
-        assert store.dtype == np.float16
+        assert store.dtype == "float16"
         assert ((store.intervals["end"] - store.intervals["start"]) == 8_800).all()
         known += [(*row, split) for row in store.intervals[["chrom", "start", "end"]].itertuples(index=False)]
     listed = bed(folder / "truth" / "sequences.bed", ["chrom", "start", "end", "split"])

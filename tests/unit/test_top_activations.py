@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import subprocess
 import sys
@@ -83,6 +84,17 @@ def test_parquet_same_bytes_columns_and_row_groups(tmp_path, monkeypatch):
     )
     pd.testing.assert_frame_equal(left, right)
     assert list(left) == ["node", "start"]
+
+
+def test_parquet_same_bytes_in_however_many_pieces(tmp_path, monkeypatch):
+    monkeypatch.setattr("biosae.top_activations._GROUP_ROWS", 10)
+    store, top = written(tmp_path, random_arrays([2, 1], positions=50, channels=3), "whole.parquet")
+    assert len(top) == 107
+    notes = {"n_nodes": 3, "top_per_part": 3, "parts_per_sequence": 4, "provenance": {"program": "test"}}
+    for borders in ([0, 1, 1, 25, 26, 107], [0, 10, 20, 107], range(108)):
+        pieces = (top.iloc[low:high] for low, high in itertools.pairwise(borders))
+        write_top_activations(tmp_path / "pieces.parquet", pieces, store, LAYER, notes)
+        assert (tmp_path / "pieces.parquet").read_bytes() == (tmp_path / "whole.parquet").read_bytes()
 
 
 def test_model_that_is_silent_gives_a_valid_empty_file(tmp_path):

@@ -7,25 +7,16 @@ import pytest
 import torch
 import torch.nn.functional as F
 from helpers_store import write_store
+from helpers_training import CHANNELS, make_recipe, planted
 
 from biosae.activations import ActivationStore
 from biosae.errors import InputError
 from biosae.evaluation import evaluate
 from biosae.recipes import Schedule, recipe_of
-from biosae.trainer import Trainer, TrainingError, auxiliary_loss
+from biosae.states import TrainingError
+from biosae.step import auxiliary_loss
+from biosae.trainer import Trainer
 from biosae.training import new_model, remove_state, train
-
-CHANNELS, TRUE = 8, 12
-
-
-def planted(n: int, seed: int, positions: int = 300) -> tuple[np.ndarray, np.ndarray]:
-    """(true directions, activations): a few of TRUE directions at a position, channel means not zero."""
-    directions = np.random.default_rng(7).normal(size=(TRUE, CHANNELS))
-    directions /= np.linalg.norm(directions, axis=1, keepdims=True)
-    rng = np.random.default_rng(seed)
-    present = rng.random((n, positions, TRUE)) < 0.12
-    data = (rng.exponential(1, present.shape) * present) @ directions + 2
-    return directions, data.astype(np.float32)
 
 
 @pytest.fixture(scope="module")
@@ -42,11 +33,6 @@ def one_thread():
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
-
-
-def make_recipe(preset: str = "default", **given):
-    small = {"expansion": 2, "k": 2, "learning_rate": 5e-3, "batch_rows": 100, "block_rows": 50}
-    return recipe_of(preset, {**small, "pool_blocks": 4, "max_positions": 3000, "evaluations": 3, **given})
 
 
 def run(stores, folder, recipe, **options):
@@ -87,13 +73,13 @@ def test_curve_counts_what_was_seen(stores, tmp_path):
 
 
 def test_train_mse_is_the_mean_over_its_batches(stores, tmp_path):
-    recipe = make_recipe(evaluations=1, max_positions=300, unit_norm_decoder=False)
+    recipe = make_recipe(evaluations=1, max_positions=300, precision="float32")
     _, curve = run(stores, tmp_path, recipe)
     model = new_model(recipe, CHANNELS, planted(4, 0)[1].mean((0, 1)), np.ones(CHANNELS))
     trainer = Trainer(model, Schedule(recipe, stores[0].n_rows))
     from biosae.activations import shuffled_batches
 
-    batches = list(shuffled_batches(stores[0], 100, 0, 0, block_rows=50, pool_blocks=4))[:3]
+    batches = [b.clone() for b in shuffled_batches(stores[0], 100, 0, 0, block_rows=50, pool_blocks=4)][:3]
     losses, squares = [], []
     for batch in batches:
         result = model(batch)
@@ -174,7 +160,16 @@ def test_damaged_state_is_refused(stores, tmp_path):
         run(stores, tmp_path, make_recipe())
 
 
-def test_loss_that_is_not_finite_stops_at_once_and_says_where(stores, tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    ("every_seconds", "message"),
+    [
+        (600, r"training loss is not finite.*: run, step 26 of 30, epoch 1.*nan.*learning_rate"),
+        (0, r"weights are not finite.*: run, step 25 of 30, epoch 1.*learning_rate"),  # seen when saving
+    ],
+)
+def test_what_is_not_finite_stops_at_once_and_is_not_saved(
+    stores, tmp_path, monkeypatch, every_seconds, message
+):
     original = Trainer._update
 
     def spoil(self):
@@ -184,9 +179,14 @@ def test_loss_that_is_not_finite_stops_at_once_and_says_where(stores, tmp_path, 
                 self.model.pre_bias[0] = float("nan")
 
     monkeypatch.setattr(Trainer, "_update", spoil)
-    with pytest.raises(TrainingError, match=r"not finite.*step 26 of 30, epoch 1.*learning_rate"):
-        run(stores, tmp_path, make_recipe(), checkpoint_seconds=0)
-    assert torch.load(tmp_path / "state.pt", weights_only=True)["step"] == 25  # nothing spoiled was saved
+    with pytest.raises(TrainingError, match=message):
+        run(stores, tmp_path / "run", make_recipe(), checkpoint_seconds=every_seconds)
+    if every_seconds:
+        assert not (tmp_path / "run").exists()
+        return
+    state = torch.load(tmp_path / "run" / "state.pt", weights_only=True)
+    assert state["step"] == 24
+    assert all(bool(value.isfinite().all()) for value in state["model"].values())
 
 
 def test_patience_keeps_the_best_weights(stores, tmp_path):
@@ -227,8 +227,8 @@ def test_unit_norm_holds_after_every_step(stores):
 
 def test_tied_start():
     tied = new_model(make_recipe(tied_initialisation=True), CHANNELS, None, None)
-    assert torch.equal(tied.encoder, tied.decoder)
-    torch.testing.assert_close(tied.decoder.norm(dim=1), torch.ones(tied.n_nodes))
+    torch.testing.assert_close(tied.encoder.norm(dim=1), torch.ones(tied.n_nodes))
+    torch.testing.assert_close(tied.decoder, tied.encoder * make_recipe().decoder_norm)
     untied = new_model(make_recipe(tied_initialisation=False), CHANNELS, None, None)
     assert not torch.equal(untied.encoder, untied.decoder)
 
@@ -248,7 +248,8 @@ def test_auxk_equals_a_slow_reference_and_moves_dead_nodes_only(layer_norm):
     rows = planted(1, 0)[1][0][:40]
     dead = torch.tensor([1, 4, 9, 13])
     result = model(rows)
-    loss = auxiliary_loss(model, result, dead, k=2)
+    error = (result.target - result.output).detach()
+    loss = auxiliary_loss(model, result.inner_target, error, result.std, dead, k=2) / rows.size
     encoder, pre_bias, total = model.encoder.detach(), model.pre_bias.detach(), 0.0
     for row in range(40):
         pre = {int(n): float(encoder[n] @ (result.inner_target[row] - pre_bias)) for n in dead}

@@ -1,7 +1,7 @@
 # Tables -> one row a node, one row a run, one page a run.
 #
 # Reads:  every table of a run
-# Writes: {run}/nodes.tsv, figures/training_curve.{svg,png}, atlas/index.html; summary.tsv
+# Writes: {run}/nodes.tsv, atlas/index.html; summary.tsv
 
 
 rule summarise_nodes:
@@ -12,6 +12,7 @@ rule summarise_nodes:
         matches=rules.calibrate_nulls.output.matches,
         calibration=rules.calibrate_nulls.output.calibration,
         clusters=rules.cluster_motifs.output.table,
+        stability=stability_of,
     output:
         nodes=f"{RUN}/nodes.tsv",
     log:
@@ -27,34 +28,12 @@ rule summarise_nodes:
     params:
         run=subpath(output.nodes, parent=True),
         options=section("motifs", "significance"),
+        stability=stability_option,
         program=f"{SCRIPTS}/summarise_nodes.py",
         code=code("summarise_nodes"),
     shell:
-        "python {params.program:q} --run {params.run:q} {params.options:q} --output {output.nodes:q} > {log:q} 2>&1"
-
-
-rule plot_training:
-    input:
-        curve=f"{RUN}/training_curve.tsv",
-    output:
-        figures=multiext(f"{RUN}/figures/training_curve", ".svg", ".png"),
-    log:
-        f"{LOGS}/{{run}}/plot_training.log",
-    benchmark:
-        f"{BENCHMARKS}/{{run}}/plot_training.tsv"
-    conda:
-        "../../envs/atlas.yaml"
-    threads: 1
-    resources:
-        mem_mb=2000,
-        runtime=15,
-    params:
-        run=subpath(input.curve, parent=True),
-        folder=f"{RUN}/figures",
-        program=f"{SCRIPTS}/plot_training.py",
-        code=code("plot_training"),
-    shell:
-        "python {params.program:q} --run {params.run:q} --output {params.folder:q} > {log:q} 2>&1"
+        "python {params.program:q} --run {params.run:q} {params.options:q} {params.stability:q} "
+        "--output {output.nodes:q} > {log:q} 2>&1"
 
 
 rule build_page:
@@ -96,6 +75,7 @@ rule summarise_runs:
         nulls=per_run("null_counts.tsv"),
         evaluations=per_run("evaluation.json"),
         recovery=per_run("recovery.json") if CONFIG["synthetic"] else [],
+        stability=[f"{LAYER_DIR}/{run}/stability.tsv" for run in SEEDED],
     output:
         summary=f"{RESULTS}/summary.tsv",
     log:
@@ -110,7 +90,8 @@ rule summarise_runs:
         runtime=15,
     params:
         runs=per_run("")[: len(RUNS)],
+        stability=stability_option,
         program=f"{SCRIPTS}/summarise_runs.py",
         code=code("summarise_runs"),
     shell:
-        "python {params.program:q} --runs {params.runs:q} --output {output.summary:q} > {log:q} 2>&1"
+        "python {params.program:q} --runs {params.runs:q} {params.stability:q} --output {output.summary:q} > {log:q} 2>&1"

@@ -50,6 +50,8 @@ CHUNKS = range(CONFIG["motifs"]["chunks"])
 PAD = ["--pad-bp", str(CONFIG["activations"]["pad_bp"])]
 ENCODED = configuration.encoded_store(CONFIG)
 DEVICE = ["--device", CONFIG["sae"]["device"]]
+TOGETHER = CONFIG["sae"]["train_together"]
+LAUNCHER = configuration.launcher(CONFIG)
 MOTIF_OPTIONS = configuration.options(
     {key: value for key, value in CONFIG["motifs"].items() if key not in ("chunks", "significance")}
 )
@@ -106,6 +108,16 @@ def training_options(wildcards):
     return configuration.run_options(CONFIG, wildcards.run) + PAD + configuration.layer_options(CONFIG)
 
 
+def together_folder(wildcards, output):
+    """The folder below which runs that are trained together lie."""
+    return str(Path(output.curve[0]).parent.parent)
+
+
+def per_trained_run(name):
+    """This file of every trained run."""
+    return [f"{LAYER_DIR}/{run}/{name}" for run in TRAINED]
+
+
 def baseline_options(wildcards):
     """Options of build_baseline for one run."""
     kind = configuration.options({"kind": RUNS[wildcards.run]["kind"]})
@@ -123,6 +135,31 @@ def stage_settings(wildcards):
     return json.dumps({"options": settings, "code": code(program)}, sort_keys=True)
 
 
+def siblings(name):
+    """Trained runs that differ from this one in the seed alone."""
+    own = {**RUNS[name], "seed": None}
+    return [other for other in TRAINED if other != name and {**RUNS[other], "seed": None} == own]
+
+
+SEEDED = [name for name in TRAINED if siblings(name)]
+
+
+def of_siblings(name):
+    """An input function: this file of each sibling."""
+    return lambda wildcards: [f"{LAYER_DIR}/{run}/{name}" for run in siblings(wildcards.run)]
+
+
+def stability_of(wildcards):
+    """The run's stability table, where the grid has several seeds."""
+    return f"{LAYER_DIR}/{wildcards.run}/stability.tsv" if wildcards.run in SEEDED else []
+
+
+def stability_option(wildcards, input):
+    """The option that names the input ``stability``, if it is there."""
+    files = [input.stability] if isinstance(input.stability, str) else list(input.stability)
+    return ["--stability", *files] if files else []
+
+
 FINAL = per_run(
     "evaluation.json",
     "motifs.meme",
@@ -130,6 +167,7 @@ FINAL = per_run(
     "jaccard.tsv",
     "overlaps.tsv",
     "figures/training_curve.svg",
+    "figures/quality.svg",
     "figures/umap.svg",
     "nodes.tsv",
     "atlas/index.html",

@@ -26,7 +26,8 @@ rule compile_kernels:
         program=f"{SCRIPTS}/compile_kernels.py",
         code=code("compile_kernels"),
     shell:
-        "NUMBA_CACHE_DIR={params.cache:q} python {params.program:q} --output {output.stamp:q} > {log:q} 2>&1"
+        "NUMBA_CACHE_DIR={params.cache:q} python {params.program:q} --group motifs "
+        "--output {output.stamp:q} > {log:q} 2>&1"
 
 
 rule note_motif_settings:

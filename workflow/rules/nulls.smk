@@ -11,7 +11,7 @@ rule write_null_sets:
     input:
         manifest=rules.write_seqlets.output.manifest,
         background=rules.write_seqlets.output.background,
-        top=rules.encode_activations.output.top,
+        top=f"{RUN}/top_activations.parquet",
         genome=CONFIG["genome"],
         kernels=rules.compile_kernels.output.stamp,
     output:

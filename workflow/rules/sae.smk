@@ -1,9 +1,8 @@
-# Statistics -> SAE (or a baseline) -> top activations -> kept nodes, for each run.
+# Statistics -> SAE (or a baseline) for each run; node statistics (encode.smk) -> kept nodes.
 #
-# Reads:  statistics.h5, the training, validation and encoded stores
-# Writes: {run}/checkpoint/, training_curve.tsv, evaluation.json,
-#         top_activations.parquet, node_stats.tsv, selected_nodes.tsv
-# GPU:    train_sae and encode_activations use one where the job has one; other rules never do
+# Reads:  statistics.h5, the training and validation stores; node_stats.tsv
+# Writes: {run}/checkpoint/, training_curve.tsv, evaluation.json, channel_fvu.tsv, selected_nodes.tsv
+# GPU:    train_sae (train_together) uses one, or sae.gpus, where the job has one; other rules here never do
 
 
 rule train_sae:
@@ -11,35 +10,58 @@ rule train_sae:
         train=store(CONFIG["activations"]["train"]),
         validation=store(CONFIG["activations"]["validation"]),
         statistics=rules.compute_statistics.output.statistics,
+        kernels=ancient(rules.compile_sae_kernels.output.stamp),
     output:
         weights=f"{RUN}/checkpoint/model.safetensors",
         config=f"{RUN}/checkpoint/config.json",
         curve=f"{RUN}/training_curve.tsv",
         evaluation=f"{RUN}/evaluation.json",
+        channels=f"{RUN}/channel_fvu.tsv",
     log:
         f"{LOGS}/{{run}}/train_sae.log",
     benchmark:
         f"{BENCHMARKS}/{{run}}/train_sae.tsv"
     wildcard_constraints:
-        run="|".join(map(re.escape, TRAINED)) or "no-trained-run",
+        run="no-run" if TOGETHER else "|".join(map(re.escape, TRAINED)),
     conda:
         "../../envs/sae.yaml"
     threads: 8
     resources:
         mem_mb=16000,
         runtime=1440,
-        gpu=1,
+        gpu=CONFIG["sae"]["gpus"],
     params:
+        launcher=LAUNCHER,
         train=folder_of("train"),
         validation=folder_of("validation"),
         folder=subpath(output.curve, parent=True),
         options=training_options,
+        cache=subpath(input.kernels, parent=True),
         program=f"{SCRIPTS}/train_sae.py",
         code=code("train_sae"),
     shell:
-        "python {params.program:q} --activations {params.train:q} --validation {params.validation:q} "
-        "--statistics {input.statistics:q} {params.options:q} --threads {threads} "
-        "--output {params.folder:q} > {log:q} 2>&1"
+        "NUMBA_CACHE_DIR={params.cache:q} {params.launcher:q} {params.program:q} --activations {params.train:q} "
+        "--validation {params.validation:q} --statistics {input.statistics:q} {params.options:q} "
+        "--threads {threads} --output {params.folder:q} > {log:q} 2>&1"
+
+
+if TOGETHER:
+
+    # all trained runs in one job, which reads the store once
+    use rule train_sae as train_together with:
+        output:
+            weights=per_trained_run("checkpoint/model.safetensors"),
+            config=per_trained_run("checkpoint/config.json"),
+            curve=per_trained_run("training_curve.tsv"),
+            evaluation=per_trained_run("evaluation.json"),
+            channels=per_trained_run("channel_fvu.tsv"),
+        log:
+            f"{LOGS}/train_together.log",
+        benchmark:
+            f"{BENCHMARKS}/train_together.tsv"
+        params:
+            folder=together_folder,
+            options=configuration.together_options(CONFIG) + PAD + configuration.layer_options(CONFIG),
 
 
 rule build_baseline:
@@ -51,6 +73,7 @@ rule build_baseline:
         config=f"{RUN}/checkpoint/config.json",
         curve=f"{RUN}/training_curve.tsv",
         evaluation=f"{RUN}/evaluation.json",
+        channels=f"{RUN}/channel_fvu.tsv",
     log:
         f"{LOGS}/{{run}}/build_baseline.log",
     benchmark:
@@ -75,40 +98,9 @@ rule build_baseline:
         "--output {params.folder:q} > {log:q} 2>&1"
 
 
-rule encode_activations:
-    input:
-        store=store(ENCODED),
-        weights=f"{RUN}/checkpoint/model.safetensors",
-        config=f"{RUN}/checkpoint/config.json",
-    output:
-        top=f"{RUN}/top_activations.parquet",
-        stats=f"{RUN}/node_stats.tsv",
-    log:
-        f"{LOGS}/{{run}}/encode_activations.log",
-    benchmark:
-        f"{BENCHMARKS}/{{run}}/encode_activations.tsv"
-    conda:
-        "../../envs/sae.yaml"
-    threads: 8
-    resources:
-        mem_mb=16000,
-        runtime=720,
-        gpu=1,
-    params:
-        store=folder_of("store"),
-        checkpoint=subpath(input.weights, parent=True),
-        folder=subpath(output.top, parent=True),
-        options=section("encode") + PAD + DEVICE,
-        program=f"{SCRIPTS}/encode_activations.py",
-        code=code("encode_activations"),
-    shell:
-        "python {params.program:q} --checkpoint {params.checkpoint:q} --activations {params.store:q} "
-        "{params.options:q} --threads {threads} --output {params.folder:q} > {log:q} 2>&1"
-
-
 rule select_nodes:
     input:
-        stats=rules.encode_activations.output.stats,
+        stats=f"{RUN}/node_stats.tsv",
     output:
         selected=f"{RUN}/selected_nodes.tsv",
     log:

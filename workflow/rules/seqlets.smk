@@ -7,7 +7,7 @@
 
 rule write_seqlets:
     input:
-        top=rules.encode_activations.output.top,
+        top=f"{RUN}/top_activations.parquet",
         selected=rules.select_nodes.output.selected,
         genome=CONFIG["genome"],
     output:

@@ -1,0 +1,92 @@
+# How good a run is: its curve, its quality by channel and node, and whether other seeds find its nodes.
+#
+# Reads:  training_curve.tsv, evaluation.json, channel_fvu.tsv; checkpoint/ and node_stats.tsv of the
+#         runs that differ in the seed alone; statistics.h5
+# Writes: {run}/figures/{training_curve,quality}.{svg,png}; with several seeds stability.tsv, stability_pairs.tsv
+
+
+rule compare_seeds:
+    input:
+        weights=f"{RUN}/checkpoint/model.safetensors",
+        config=f"{RUN}/checkpoint/config.json",
+        stats=f"{RUN}/node_stats.tsv",
+        sibling_weights=of_siblings("checkpoint/model.safetensors"),
+        sibling_configs=of_siblings("checkpoint/config.json"),
+        sibling_stats=of_siblings("node_stats.tsv"),
+        statistics=rules.compute_statistics.output.statistics,
+    output:
+        nodes=f"{RUN}/stability.tsv",
+        pairs=f"{RUN}/stability_pairs.tsv",
+    log:
+        f"{LOGS}/{{run}}/compare_seeds.log",
+    benchmark:
+        f"{BENCHMARKS}/{{run}}/compare_seeds.tsv"
+    wildcard_constraints:
+        run="|".join(map(re.escape, SEEDED)) or "no-run-has-siblings",
+    conda:
+        "../../envs/sae.yaml"
+    threads: 2
+    resources:
+        mem_mb=8000,
+        runtime=120,
+    params:
+        run=subpath(output.nodes, parent=True),
+        siblings=lambda wildcards: [f"{LAYER_DIR}/{run}" for run in siblings(wildcards.run)],
+        options=section("stability"),
+        program=f"{SCRIPTS}/compare_seeds.py",
+        code=code("compare_seeds"),
+    shell:
+        "python {params.program:q} --run {params.run:q} --siblings {params.siblings:q} "
+        "--statistics {input.statistics:q} {params.options:q} --output {params.run:q} > {log:q} 2>&1"
+
+
+rule plot_training:
+    input:
+        curve=f"{RUN}/training_curve.tsv",
+    output:
+        figures=multiext(f"{RUN}/figures/training_curve", ".svg", ".png"),
+    log:
+        f"{LOGS}/{{run}}/plot_training.log",
+    benchmark:
+        f"{BENCHMARKS}/{{run}}/plot_training.tsv"
+    conda:
+        "../../envs/atlas.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=15,
+    params:
+        run=subpath(input.curve, parent=True),
+        folder=f"{RUN}/figures",
+        program=f"{SCRIPTS}/plot_training.py",
+        code=code("plot_training"),
+    shell:
+        "python {params.program:q} --run {params.run:q} --output {params.folder:q} > {log:q} 2>&1"
+
+
+rule plot_quality:
+    input:
+        evaluation=f"{RUN}/evaluation.json",
+        channels=f"{RUN}/channel_fvu.tsv",
+        stability=stability_of,
+    output:
+        figures=multiext(f"{RUN}/figures/quality", ".svg", ".png"),
+    log:
+        f"{LOGS}/{{run}}/plot_quality.log",
+    benchmark:
+        f"{BENCHMARKS}/{{run}}/plot_quality.tsv"
+    conda:
+        "../../envs/atlas.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=15,
+    params:
+        run=subpath(input.evaluation, parent=True),
+        folder=f"{RUN}/figures",
+        stability=stability_option,
+        program=f"{SCRIPTS}/plot_quality.py",
+        code=code("plot_quality"),
+    shell:
+        "python {params.program:q} --run {params.run:q} {params.stability:q} "
+        "--output {params.folder:q} > {log:q} 2>&1"
