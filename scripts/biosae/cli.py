@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -12,6 +13,10 @@ from tqdm import tqdm
 
 from biosae.errors import BiosaeError
 from biosae.geometry import Layer, find_layer
+
+# OpenMP's threads spin while they wait, which on a shared machine keeps the work they wait for off its core;
+# read when PyTorch is loaded, so it must be set before
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 _LOG_BAR_SECONDS = 15.0  # a bar in a log file adds a line this often, on a terminal ten times a second
 

@@ -23,6 +23,7 @@ from biosae.model import LAYER_NORM_EPS, SAE, BatchTopKSAE, ReLUSAE
 from biosae.parallel import chunks, run_chunks
 from biosae.recipes import Recipe
 from biosae.selection import Entries, chunk_rows, select_above, select_batch, select_top
+from biosae.selection_kernels import prepare_rows
 
 _NODE_RANGES = 64  # pieces of the nodes' gradients; enough to balance threads
 
@@ -92,7 +93,7 @@ class CompiledStep:
         vectors = model.shift.numpy(), model.scale.numpy(), model.pre_bias.detach().numpy()
         eps = np.float32(LAYER_NORM_EPS if model.layer_norm else -1)
         out = self._target.numpy(), self._inner.numpy(), self._row_scale.numpy()
-        kernels.prepare_rows(low, high, *vectors, eps, *out, sums, squares)
+        prepare_rows(low, high, *vectors, eps, *out, sums, squares)
         return high - low, sums, squares
 
     def _select(self, inner: Tensor) -> Entries:

@@ -1,6 +1,6 @@
 """What every dictionary shares: the normaliser, LayerNorm, and the seams that other modules use.
 
-The equations are in ``biosae.model``'s docstring. ``RawChannels``, a baseline that learns nothing, is here too.
+The equations are in ``biosae.model``'s docstring. ``RawChannels``, which learns nothing, is here too.
 """
 
 from __future__ import annotations
@@ -80,7 +80,10 @@ class Dictionary(nn.Module):
         Raises:
             InputError: another number of channels.
         """
-        rows = torch.as_tensor(x).to(self.shift.device, self.shift.dtype)
+        return (self._checked(x).to(self.shift.device, self.shift.dtype) - self.shift) / self.scale
+
+    def _checked(self, x) -> Tensor:
+        rows = torch.as_tensor(x)
         if rows.ndim != 2 or rows.shape[1] != self.channels:
             raise InputError(
                 "The activations do not fit the dictionary",
@@ -88,7 +91,7 @@ class Dictionary(nn.Module):
                 expected=f"(rows, {self.channels})",
                 mend="use the store of the layer that the dictionary was trained on",
             )
-        return (rows - self.shift) / self.scale
+        return rows
 
     def _inner(self, u: Tensor) -> tuple[Tensor, Tensor | None, Tensor | None]:
         if not self.layer_norm:

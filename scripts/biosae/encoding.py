@@ -27,6 +27,7 @@ from typing import Protocol
 import h5py
 import numpy as np
 import pandas as pd
+from tqdm import tqdm
 
 from biosae import artefacts
 from biosae.activations import ActivationStore
@@ -181,12 +182,18 @@ def encode_part(
         total = (span[1] - span[0]) * store.positions
         source = read_ahead(_blocks(store, span, borders, block_rows))
         with progress(what="encode", total=total, unit="row") as bar, closing(source) as blocks:
-            for (sequence, _), group in itertools.groupby(blocks, key=lambda item: item[:2]):
-                for *_, first, block in group:
-                    running.add(model.encode_block(block), first, sequence)
-                    bar.update(len(block))
-                writer.add(running.best, running.tallies, sequence)
+            _encode_blocks(model, blocks, running, writer, bar)
         writer.finish(description, running.tallies)
+
+
+def _encode_blocks(
+    model: Encoder, blocks: Iterator, running: RunningTally, writer: PartWriter, bar: tqdm
+) -> None:
+    for (sequence, _), group in itertools.groupby(blocks, key=lambda item: item[:2]):
+        for *_, first, block in group:
+            running.add(model.encode_block(block), first, sequence)
+            bar.update(len(block))
+        writer.add(running.best, running.tallies, sequence)
 
 
 def _check(model: Encoder, store: ActivationStore, settings: dict[str, int]) -> None:

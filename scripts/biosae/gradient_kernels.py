@@ -13,40 +13,6 @@ from biosae.selection_kernels import FAST
 
 
 @njit(**FAST)
-def prepare_rows(low, high, shift, scale, pre_bias, eps, target, inner, row_scale, sums, squares):
-    """Normalise rows [low, high) of ``target`` in place, and make what the encoder is to see of them.
-
-    Args:
-        shift, scale, pre_bias (d,). eps: LayerNorm's; below 0 without LayerNorm.
-        target (m, d): raw rows; becomes u, or u - mean(u) under LayerNorm.
-    Writes:
-        inner (m, d): v - pre_bias. row_scale (m,): std(u), only under LayerNorm.
-        sums, squares (d,) float64: of u and of its square, added to.
-    """
-    d = target.shape[1]
-    for r in range(low, high):
-        row, out = target[r], inner[r]
-        for j in range(d):
-            row[j] = (row[j] - shift[j]) / scale[j]
-        for j in range(d):
-            sums[j] += row[j]
-            squares[j] += np.float64(row[j]) * row[j]
-        factor = np.float32(1)
-        if eps >= 0:
-            mean, total = np.float32(0), np.float32(0)
-            for j in range(d):
-                mean += row[j]
-            mean /= np.float32(d)
-            for j in range(d):
-                row[j] -= mean
-                total += row[j] * row[j]
-            row_scale[r] = np.sqrt(total / np.float32(d - 1))  # unbiased
-            factor = np.float32(1) / (row_scale[r] + eps)
-        for j in range(d):
-            out[j] = row[j] * factor - pre_bias[j]
-
-
-@njit(**FAST)
 def _add_directions(output, decoder, nodes, values, first, last):
     """Add values x decoder[nodes] of entries [first, last) to ``output`` (d,); four at a time."""
     i = first
@@ -237,8 +203,6 @@ def warm_up() -> None:
     borders, residual = np.array([8, 16]), np.zeros((2, 4, 8), np.float32)
     ones, zeros = np.ones(4, np.float32), np.zeros(8, np.float32)
     entries = begin, end, nodes, values
-    sums = np.zeros(8), np.zeros(8)
-    prepare_rows(0, 4, zeros, zeros + 1, zeros, np.float32(1), inner, inner.copy(), ones, *sums)
     residual_rows(0, 4, inner, ones, entries, borders, encoder, zeros, residual, grads, zeros)
     sorted_entries = np.zeros(17, np.int64), np.zeros(12, np.int32), np.zeros(12, np.float32), grads.copy()
     order_by_node(entries, grads, *sorted_entries)

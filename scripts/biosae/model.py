@@ -35,7 +35,9 @@ from torch import Tensor, nn
 
 from biosae.dictionary import LAYER_NORM_EPS, Dictionary, RawChannels, Reconstruction, SparseCodes
 from biosae.errors import ConfigError
-from biosae.selection import Entries, select_above, select_top
+from biosae.parallel import chunks, run_chunks
+from biosae.selection import Entries, chunk_rows, select_above, select_top
+from biosae.selection_kernels import prepare_rows
 from biosae.sparse import batch_top_nodes, nodes_above, sparse_decode, sparse_encode, top_nodes
 
 __all__ = [
@@ -82,18 +84,18 @@ class SAE(Dictionary):
         """The same for a batch of training, which holds all rows of ``pre``."""
         return self.choose(pre)
 
-    def entries(self, inner: Tensor) -> Entries:
-        """What ``choose`` gives of inner rows, as flat entries by the compiled kernels (CPU, float32)."""
-        return select_top(*self._product(inner), self.k)
+    def chosen(self, centred: Tensor) -> Entries:
+        """What ``choose`` gives of inner rows less the pre-bias, by the compiled kernels (CPU, float32)."""
+        return select_top(centred, *self._weights(), self.k)
 
     def select(self, inner: Tensor) -> tuple[Tensor, Tensor]:
         """``choose`` of (inner - pre_bias) encoder^T + latent_bias, by the fastest path there is."""
         if self._compiled(inner):
-            return self.entries(inner).padded(self.k if self.kind == "topk" else None)
+            return self.chosen(inner - self.pre_bias).padded(self.k if self.kind == "topk" else None)
         return sparse_encode(inner - self.pre_bias, self.encoder, self.latent_bias, self.choose)
 
-    def _product(self, inner: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        return inner - self.pre_bias.detach(), self.encoder.detach(), self.latent_bias.detach()
+    def _weights(self) -> tuple[Tensor, Tensor]:
+        return self.encoder.detach(), self.latent_bias.detach()
 
     def _compiled(self, inner: Tensor) -> bool:
         return not torch.is_grad_enabled() and inner.device.type == "cpu" and inner.dtype == torch.float32
@@ -101,12 +103,20 @@ class SAE(Dictionary):
     @torch.no_grad()
     def encode_block(self, x) -> SparseCodes:
         """All activations > 0 of raw rows (n, channels), sorted by row (numpy or tensor in, numpy out)."""
-        inner = self._inner(self.normalise(x))[0]
-        return (
-            SparseCodes(*self.entries(inner).coordinates())
-            if self._compiled(inner)
-            else super().encode_block(x)
-        )
+        if self.shift.device.type != "cpu" or self.encoder.dtype != torch.float32:
+            return super().encode_block(x)
+        rows = self._checked(x)
+        target, inner = torch.empty(rows.shape), torch.empty(rows.shape)
+        vectors = self.shift.numpy(), self.scale.numpy(), self.pre_bias.detach().numpy()
+        eps = np.float32(LAYER_NORM_EPS if self.layer_norm else -1)
+        arrays = target.numpy(), inner.numpy(), np.empty(len(rows), np.float32)
+
+        def prepare(low: int, high: int) -> None:
+            target[low:high].copy_(rows[low:high])
+            prepare_rows(low, high, *vectors, eps, *arrays, np.zeros(self.channels), np.zeros(self.channels))
+
+        run_chunks(prepare, chunks(len(rows), chunk_rows(len(rows), self.channels, self.n_nodes)))
+        return SparseCodes(*self.chosen(inner).coordinates())
 
     def combine(self, values: Tensor, indices: Tensor) -> Tensor:
         """Inner output (n, channels): decoder directions times values, plus the pre-bias."""
@@ -126,9 +136,9 @@ class ReLUSAE(SAE):
         """All positive values, padded."""
         return nodes_above(pre, 0.0)
 
-    def entries(self, inner: Tensor) -> Entries:
+    def chosen(self, centred: Tensor) -> Entries:
         """All positive values, by the compiled kernels."""
-        return select_above(*self._product(inner), 0.0)
+        return select_above(centred, *self._weights(), 0.0)
 
 
 class BatchTopKSAE(SAE):
@@ -151,9 +161,9 @@ class BatchTopKSAE(SAE):
         """The n*k largest of all rows together, padded."""
         return batch_top_nodes(pre, self.k)
 
-    def entries(self, inner: Tensor) -> Entries:
+    def chosen(self, centred: Tensor) -> Entries:
         """All positive values at or above the threshold, by the compiled kernels."""
-        return select_above(*self._product(inner), float(self.threshold))
+        return select_above(centred, *self._weights(), float(self.threshold))
 
     @torch.no_grad()
     def follow(self, least: Tensor) -> None:

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from biosae.distributed import ALONE, Bucket, Ranks
 from biosae.model import SAE
+from biosae.optimiser import Adam
 from biosae.recipes import Schedule
 from biosae.states import TrainingError, all_finite, read_state, write_state
 from biosae.step import TrainingStep
@@ -38,7 +39,6 @@ class Trainer:
         self.model, self.schedule, self.recipe = model, schedule, schedule.recipe
         self.ranks, self.name = ranks, name
         self.device = model.shift.device
-        self.optimiser = torch.optim.Adam(model.parameters(), lr=self.recipe.learning_rate, fused=True)
         self.step = self.positions = 0
         self.last_active = torch.zeros(model.n_nodes, dtype=torch.int64, device=self.device)  # in positions
         self.sums = torch.zeros(3, dtype=torch.float64, device=self.device)  # since the curve's last row
@@ -48,6 +48,7 @@ class Trainer:
         self.last_loss: float | None = None
         self._unchecked: list[Tensor] = []
         self._engine = TrainingStep(model, self.recipe)
+        self.optimiser = Adam(model.parameters())
         self._bucket = Bucket(ranks, model.parameters())
 
     @property
@@ -69,8 +70,6 @@ class Trainer:
         """One optimiser step on raw rows (n, channels): the batch, or this rank's share of it."""
         rows = torch.as_tensor(batch)
         n = len(rows) if self.ranks.world == 1 else self._whole_batch()
-        for group in self.optimiser.param_groups:
-            group["lr"] = self.schedule.learning_rate(self.step)
         result = self._engine.gradients(rows, self._dead(), n)
         active = self._bucket.sum(result.active)
         figures = result.loss, result.total, result.squares
@@ -99,7 +98,7 @@ class Trainer:
         if self.recipe.unit_norm_decoder:
             # a step along a row would be undone by the renormalisation, and would mislead Adam
             decoder.grad -= (decoder.grad * decoder).sum(1, keepdim=True) * decoder
-        self.optimiser.step()
+        self.optimiser.step(self.schedule.learning_rate(self.step))
         if self.recipe.unit_norm_decoder:
             decoder.copy_(F.normalize(decoder, dim=1))
 
@@ -128,7 +127,7 @@ class Trainer:
     def check_weights(self) -> None:
         """Raise TrainingError unless the losses so far and all that would be saved are finite."""
         self.check()
-        if not all_finite([self.model.state_dict(), self.optimiser.state_dict()["state"]]):
+        if not all_finite([self.model.state_dict(), self.optimiser.state()]):
             self._refuse("weights are", "NaN or infinity in them or in Adam's moments", self.step)
 
     def _refuse(self, what: str, got: object, step: int) -> None:
@@ -168,14 +167,14 @@ class Trainer:
     def save(self, path: Path, identity: dict) -> None:
         """Write everything that the next step depends on, atomically; ``check_weights`` comes first."""
         content = {name: getattr(self, name) for name in _SAVED}
-        content |= {"model": self.model.state_dict(), "optimiser": self.optimiser.state_dict()}
+        content |= {"model": self.model.state_dict(), "optimiser": self.optimiser.state()}
         write_state(path, content, identity)
 
     def load(self, path: Path, identity: dict) -> None:
         """Continue from ``save``'s file; InputError if it is damaged or of another run."""
         state = read_state(path, identity, self.device)
         self.model.load_state_dict(state["model"])
-        self.optimiser.load_state_dict(state["optimiser"])
+        self.optimiser.load(state["optimiser"])
         for name in _SAVED:
             setattr(self, name, state[name])
 

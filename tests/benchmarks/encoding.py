@@ -1,6 +1,6 @@
 """Encoding with top positions against the published inference. From the root of the repository:
 
-    python tests/benchmarks/encoding.py --sequences 1 --positions 65536 --rounds 5   # 262144: the published size
+    python tests/benchmarks/encoding.py --positions 65536 --rounds 5      # 262144: the published size
 
 Published (stage 2, written by us from its description): a quarter sequence at a time, encoder as a dense
 product, TopK without ReLU, codes scattered into a dense (positions, nodes) matrix, of which the strongest

@@ -214,7 +214,8 @@ def test_batch_choice_does_not_depend_on_the_guess(guess):
     from biosae.selection import select_batch
 
     model = model_of("batchtopk")
-    product = model._product(model.normalise(rows_of()))
+    inner = model.normalise(rows_of()) - model.pre_bias.detach()
+    product = inner, model.encoder.detach(), model.latent_bias.detach()
     entries = select_batch(*product, K, guess)
     pre = product[0] @ product[1].T + product[2]
     expected = dense_codes(pre, "batchtopk")

@@ -15,6 +15,7 @@ if ENCODE_PARTS == 1:
             store=store(ENCODED),
             weights=f"{RUN}/checkpoint/model.safetensors",
             config=f"{RUN}/checkpoint/config.json",
+            kernels=ancient(rules.compile_sae_kernels.output.stamp),
         output:
             top=f"{RUN}/top_activations.parquet",
             stats=f"{RUN}/node_stats.tsv",
@@ -34,7 +35,7 @@ if ENCODE_PARTS == 1:
             checkpoint=subpath(input.weights, parent=True),
             folder=subpath(output.top, parent=True),
             options=ENCODE_OPTIONS,
-            cache=KERNELS,
+            cache=subpath(input.kernels, parent=True),
             program=f"{SCRIPTS}/encode_activations.py",
             code=code("encode_activations"),
         shell:
@@ -49,6 +50,7 @@ else:
             store=store(ENCODED),
             weights=f"{RUN}/checkpoint/model.safetensors",
             config=f"{RUN}/checkpoint/config.json",
+            kernels=ancient(rules.compile_sae_kernels.output.stamp),
         output:
             part=temp(f"{RUN}/encoded/part_{{part}}_of_{ENCODE_PARTS}.h5"),
         log:
@@ -68,7 +70,7 @@ else:
             folder=subpath(input.weights, ancestor=2),
             options=ENCODE_OPTIONS,
             parts=ENCODE_PARTS,
-            cache=KERNELS,
+            cache=subpath(input.kernels, parent=True),
             program=f"{SCRIPTS}/encode_activations.py",
             code=code("encode_activations"),
         shell:
@@ -83,6 +85,7 @@ else:
                 part=range(ENCODE_PARTS),
                 allow_missing=True,
             ),
+            kernels=ancient(rules.compile_sae_kernels.output.stamp),
         output:
             top=f"{RUN}/top_activations.parquet",
             stats=f"{RUN}/node_stats.tsv",
@@ -98,7 +101,7 @@ else:
             runtime=120,
         params:
             folder=subpath(output.top, parent=True),
-            cache=KERNELS,
+            cache=subpath(input.kernels, parent=True),
             program=f"{SCRIPTS}/merge_encoded.py",
             code=code("merge_encoded"),
         shell:
