@@ -99,7 +99,10 @@ def save_checkpoint(model: Dictionary, folder: str | Path, config: dict | None =
         )
     model.config = {**(config or {}), **model.structure()}
     with atomic_directory(folder) as temporary:
-        save_file(model_tensors(model), temporary / WEIGHTS)
+        try:
+            save_file(model_tensors(model), temporary / WEIGHTS)
+        except SafetensorError as error:  # how it reports a full disk
+            raise OSError(str(error)) from error
         write_json(temporary / CONFIG, model.config)
 
 

@@ -65,6 +65,8 @@ class CompiledStep:
         starts = self._node_gradients(entries, value_grad, np.sum(bias_grads, axis=0))
         if isinstance(model, ReLUSAE):
             self._shrink_decoder(starts)
+        if not bool(torch.isfinite(model.latent_bias).all()):
+            total = float("nan")  # such a node is never chosen, and would go unseen
         if dead is not None:
             std = self._row_scale[:n, None]
             error = torch.from_numpy(self._residual[-1, :n]) * (-len(self.borders) / std.clamp_min(1e-30))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import itertools
 import re
+from dataclasses import fields
 from pathlib import Path
 
 import yaml
@@ -14,7 +15,7 @@ from jsonschema import Draft202012Validator
 
 from biosae.errors import ConfigError
 from biosae.geometry import Layer, find_layer
-from biosae.recipes import PRESETS, resolve_k
+from biosae.recipes import PRESETS, Recipe, recipe_of, resolve_k
 
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?")
 _FILE_NUMBER = re.compile(r"activations_(\d+)\.h5")
@@ -43,7 +44,20 @@ def load_config(config: dict, schema_path: Path) -> dict:
         )
     layer_of(full)  # an unknown geometry is a fault of the configuration too
     runs(full)
+    _check_training(full["sae"])
     return full
+
+
+def _check_training(sae: dict) -> None:
+    """Refuse what a training job would refuse, before anything runs."""
+    names = {field.name for field in fields(Recipe)}
+    recipe_of(sae["preset"], {name: value for name, value in sae.items() if name in names - {"k_of"}})
+    if sae["gpus"] > 1 and sae["device"] == "cpu":
+        raise ConfigError(
+            "sae.gpus asks for several GPUs, but sae.device is cpu",
+            got=sae["gpus"],
+            mend="set sae.device to auto or cuda, or sae.gpus to 1",
+        )
 
 
 def _key(fault) -> str:
@@ -94,9 +108,17 @@ def runs(config: dict) -> dict[str, dict]:
     layer = layer_of(config)
     found: dict[str, dict] = {}
     for kind, expansion, (k, k_of), rate, seed in itertools.product(*_axes(config["sae"])):
-        count = resolve_k(k, k_of, layer.channels, expansion * layer.channels)
-        size = {} if kind == "relu" else {"k": count}
-        name = f"{kind}-x{expansion}{f'-k{count}' if size else ''}-lr{rate:g}-s{seed}"
+        size, part = {}, ""
+        if kind != "relu":
+            size = {"k": resolve_k(k, k_of, layer.channels, expansion * layer.channels)}
+            part = f"-k{size['k']}"
+        name = f"{kind}-x{expansion}{part}-lr{rate:g}-s{seed}"
+        if name in found and kind != "relu":
+            raise ConfigError(
+                "Two runs of the grid have one name",
+                got=name,
+                mend="leave out one of two k of the same count, or of two nearly equal learning rates",
+            )
         found[name] = {"kind": kind, "expansion": expansion, **size, "learning_rate": rate, "seed": seed}
     for kind in config["baselines"]:
         found[kind] = {"kind": kind}

@@ -147,7 +147,7 @@ class Dictionary(nn.Module):
     def encode_block(self, x) -> SparseCodes:
         """All activations > 0 of raw rows (n, channels), sorted by row (numpy or tensor in, numpy out)."""
         values, indices = self.encode(x)
-        rows, places = torch.nonzero(values > 0, as_tuple=True)
+        rows, places = torch.nonzero(~(values <= 0), as_tuple=True)  # NaN must reach whoever counts
         found = rows, indices[rows, places], values[rows, places].float()
         return SparseCodes(*(part.cpu().numpy() for part in found))
 

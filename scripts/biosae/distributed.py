@@ -7,7 +7,8 @@ decided (stop, save, an error on some rank) goes through a second, small all-red
 start of each step, so that no process waits for one that has failed.
 
 Written for NCCL on GPUs and gloo on CPUs; tested with two CPU processes only, and not measured on
-several GPUs. A kind whose codes depend on the whole batch (batchtopk) chooses them within each share.
+several GPUs. Kinds whose codes depend on the whole batch (batchtopk, matryoshka)
+choose them within each share, and take the mean of the shares' thresholds.
 """
 
 from __future__ import annotations

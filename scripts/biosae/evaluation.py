@@ -203,19 +203,20 @@ def _density_figures(density: np.ndarray) -> dict:
 
 
 def spread_rows(n_rows: int, max_positions: int, block_rows: int = BLOCK_ROWS) -> list[tuple[int, int]]:
-    """Half-open row ranges that hold about ``max_positions`` of ``n_rows`` rows (never more).
+    """Half-open row ranges that hold ``max_positions`` of ``n_rows`` rows, or all rows if there are fewer.
 
-    All rows if they are few enough; else whole blocks evenly spread over the store, so that every
-    part of it counts.
+    All rows come in blocks of ``block_rows``. Of more rows than are wanted, ceil(max_positions /
+    block_rows) blocks, equal up to one row, lie evenly over the store: each in the middle of its share,
+    so that every part of the store counts.
     """
     if max_positions < 1:
         raise InputError("An evaluation needs at least one position", got=max_positions)
     if n_rows <= max_positions:
         return [(low, min(low + block_rows, n_rows)) for low in range(0, n_rows, block_rows)]
-    size = min(block_rows, max_positions)
-    count = max_positions // size
-    blocks = n_rows // size
-    return [(size * (i * blocks // count), size * (i * blocks // count) + size) for i in range(count)]
+    count, left_out = -(-max_positions // block_rows), n_rows - max_positions
+    taken = [max_positions * i // count for i in range(count + 1)]
+    gaps = [left_out * (2 * i + 1) // (2 * count) for i in range(count)]  # rows left out before block i
+    return [(low + gap, high + gap) for low, high, gap in zip(taken[:-1], taken[1:], gaps, strict=True)]
 
 
 def _fill(store: ActivationStore, low: int, high: int, block: np.ndarray) -> np.ndarray:

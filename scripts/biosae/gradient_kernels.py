@@ -1,6 +1,6 @@
 """Compiled kernels of a training step on the CPU: residuals, and gradients of the active nodes alone.
 
-Shapes and entries as in ``biosae.selection_kernels``. ``biosae.step`` puts them together; the plain
+Shapes and entries as in ``biosae.selection_kernels``. ``biosae.compiled_step`` puts them together; the plain
 path that they must equal is in ``biosae.sparse``.
 """
 
@@ -83,6 +83,8 @@ def residual_rows(
             error, total = residual[g, r], np.float32(0)
             for j in range(d):
                 error[j] = scale * output[j] - wanted[j]
+            # a loop of its own: beside the store, the order of the sum would depend on where buffers lie
+            for j in range(d):
                 total += error[j] * error[j]
             losses[g] += total
             first = last

@@ -30,11 +30,16 @@ def locked(folder: str | Path) -> Iterator[None]:
     """Hold ``folder`` (made if missing) for this process.
 
     Raises:
-        InputError: another process holds it; names the folder and that process.
+        InputError: another process holds it (names the folder and that process), or it cannot be written.
     """
     path = Path(folder) / LOCK
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle = _take(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle = _take(path)
+    except OSError as error:
+        raise InputError(
+            "Cannot write an output folder", where=folder, got=error, mend="give a folder that you may write"
+        ) from error
     try:
         yield
     finally:

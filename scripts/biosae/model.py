@@ -20,8 +20,9 @@ there it is undone without the 1e-5. Further kinds choose their nodes otherwise 
                 (Conerly et al., "Update on how we train SAEs", Transformer Circuits, April 2024)
     raw         the channels themselves, both signs: a baseline
 
-``Dictionary.select`` finds the codes in evaluation and encoding, and in training too for ``topk`` and
-``relu``. The losses are in ``biosae.step``.
+``Dictionary.select`` finds the codes in evaluation; ``encode_block``, the fast path of encoding, and
+training normalise rows in a kernel of their own, so that values may differ from it in the last bits.
+The losses are in ``biosae.step``.
 
 Floor of a step, in multiply-adds a position with d channels, n nodes and k active: d*n for the
 dense encoder and 4*d*k for decoding and the gradients, which are computed from the active nodes only.
@@ -34,7 +35,7 @@ import torch
 from torch import Tensor, nn
 
 from biosae.dictionary import LAYER_NORM_EPS, Dictionary, RawChannels, Reconstruction, SparseCodes
-from biosae.errors import ConfigError
+from biosae.errors import ConfigError, InputError
 from biosae.parallel import chunks, run_chunks
 from biosae.selection import Entries, chunk_rows, select_above, select_top
 from biosae.selection_kernels import prepare_rows
@@ -116,6 +117,11 @@ class SAE(Dictionary):
             prepare_rows(low, high, *vectors, eps, *arrays, np.zeros(self.channels), np.zeros(self.channels))
 
         run_chunks(prepare, chunks(len(rows), chunk_rows(len(rows), self.channels, self.n_nodes)))
+        if self.layer_norm and not np.isfinite(arrays[2]).all():
+            raise InputError(
+                "Activations are too large for LayerNorm in float32",
+                mend="check the store and the normaliser: is the checkpoint of this layer?",
+            )
         return SparseCodes(*self.chosen(inner).coordinates())
 
     def combine(self, values: Tensor, indices: Tensor) -> Tensor:
@@ -144,7 +150,8 @@ class ReLUSAE(SAE):
 class BatchTopKSAE(SAE):
     """Kind ``batchtopk``: k a position on average, freely spread over the positions of a batch.
 
-    ``threshold``, a scalar, takes the place of the batch once training is over; 0 before it began.
+    ``threshold``, a scalar, takes the place of the batch outside training. It is 0 before training begins:
+    until then a position has its k largest, as in ``topk``.
     """
 
     kind = "batchtopk"
@@ -155,7 +162,7 @@ class BatchTopKSAE(SAE):
 
     def choose(self, pre: Tensor) -> tuple[Tensor, Tensor]:
         """All positive values at or above the threshold, padded."""
-        return nodes_above(pre, self.threshold)
+        return nodes_above(pre, self.threshold) if self.threshold > 0 else top_nodes(pre, self.k)
 
     def choose_in_training(self, pre: Tensor) -> tuple[Tensor, Tensor]:
         """The n*k largest of all rows together, padded."""
@@ -163,6 +170,8 @@ class BatchTopKSAE(SAE):
 
     def chosen(self, centred: Tensor) -> Entries:
         """All positive values at or above the threshold, by the compiled kernels."""
+        if self.threshold == 0:
+            return super().chosen(centred)
         return select_above(centred, *self._weights(), float(self.threshold))
 
     @torch.no_grad()

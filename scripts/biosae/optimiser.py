@@ -46,7 +46,7 @@ class Adam:
             parts = [[_slice(tensor, share, shares) for tensor in row] for row in rows]
             parts = [part for part in parts if len(part[0])]
             tensors = [list(column) for column in zip(*parts, strict=True)]
-            steps = [torch.tensor(float(self.steps), device=part[0].device) for part in parts]
+            steps = [torch.full((), float(self.steps), device=part[0].device) for part in parts]
             torch._fused_adam_(
                 *tensors, [], steps,
                 amsgrad=False, lr=learning_rate, beta1=BETA1, beta2=BETA2,

@@ -88,7 +88,7 @@ def given_runs(arguments: argparse.Namespace) -> list[tuple[str, Recipe, Path]]:
     for name, *words in arguments.runs:
         own = dict(_key_value(word, name) for word in words)
         kind = own.pop("kind", arguments.kind)
-        if name in found or not name or Path(name).name != name:
+        if name in found or name in ("", "..") or Path(name).name != name:
             raise ConfigError("--dictionary needs the name of a folder, each once", got=name)
         recipe = recipe_of(arguments.preset, {**_given(arguments), **own})
         found[name] = kind, recipe, arguments.output / name

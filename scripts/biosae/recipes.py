@@ -69,7 +69,9 @@ class Recipe:
     batch_rows: int | None = _choice(1024, "positions a step; None: half a sequence", kind=int)
     epochs: int = _choice(20, "passes over the training store at most", kind=int)
     max_positions: int | None = _choice(
-        20_000_000, "training positions at most, over all epochs; None: no limit", kind=int
+        20_000_000,
+        "training positions over all epochs, rounded up to whole batches; None: no limit",
+        kind=int,
     )
     patience: int | None = _choice(
         None,
@@ -181,6 +183,7 @@ PRESETS = {
         curve_positions=None,
         block_rows=None,
         pool_blocks=2,
+        precision="float32",
     ),
 }
 
@@ -199,7 +202,7 @@ def recipe_of(preset: str, given: dict) -> Recipe:
     unknown = set(chosen) - {field.name for field in fields(Recipe)}
     if unknown:
         raise ConfigError("Unknown key of a training recipe", got=sorted(unknown))
-    if "k" in chosen and "k_of" not in chosen and chosen["k"] >= 1 and chosen["k"] == int(chosen["k"]):
+    if chosen.get("k", 0) >= 1 and "k_of" not in chosen and float(chosen["k"]).is_integer():
         chosen["k_of"] = "absolute"
     return replace(PRESETS[preset], **chosen)
 
@@ -215,7 +218,7 @@ def resolve_k(k: float, k_of: str, channels: int, n_nodes: int) -> int:
     if k_of not in K_OF:
         raise ConfigError("Unknown k_of", got=k_of, expected=f"one of {K_OF}")
     count = k * {"absolute": 1, "input_channels": channels, "hidden_units": n_nodes}[k_of]
-    whole = k_of != "absolute" or count == int(count)
+    whole = math.isfinite(count) and (k_of != "absolute" or count == int(count))
     if not whole or not 1 <= int(count) <= n_nodes:
         raise ConfigError(
             f"k = {k:g} counted as '{k_of}' gives no usable number of active nodes",

@@ -29,6 +29,7 @@ from biosae.model import Dictionary
 from biosae.recipes import Recipe
 from biosae.states import TrainingError, remove_state
 from biosae.statistics import load_statistics, normaliser_vectors
+from biosae.step import with_precision
 from biosae.training import new_model, train_many, untrained_curve
 
 _log = logging.getLogger(__name__)
@@ -139,7 +140,7 @@ def train_runs(
 
 def _write_trained(inputs: RunInputs, run: TrainedRun, model: Dictionary, curve: list[dict]) -> None:
     recipe = run.recipe
-    resolved = recipe.for_store(inputs.store.positions)
+    resolved = with_precision(recipe.for_store(inputs.store.positions), inputs.device)
     config = {"recipe": resolved.as_dict(), "seed": recipe.seed, "normaliser": recipe.normaliser}
     config |= {name: getattr(recipe, name) for name in ("expansion", "k_of", "unit_norm_decoder")}
     try:

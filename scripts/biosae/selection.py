@@ -55,7 +55,7 @@ class Entries:
         counts = self.end - self.begin
         rows = np.repeat(np.arange(len(counts)), counts)
         source = np.arange(len(rows)) + np.repeat(self.begin - (np.cumsum(counts) - counts), counts)
-        positive = self.values[source] > 0  # a refined value may turn out to be 0
+        positive = ~(self.values[source] <= 0)  # a refined value may be 0; NaN must reach whoever counts
         source = source[positive]
         return rows[positive], self.nodes[source].astype(np.int64), self.values[source]
 
@@ -136,7 +136,8 @@ def select_above(
             kernels.refine_rows(rows.numpy(), *weights, begin, begin + counts, nodes, values)
         return counts, nodes, values
 
-    pieces = run_chunks(chunk, chunks(len(inner), chunk_rows(len(inner), inner.shape[1], len(encoder))))
+    ranges = chunks(len(inner), chunk_rows(len(inner), inner.shape[1], len(encoder))) or [(0, 0)]
+    pieces = run_chunks(chunk, ranges)
     counts, nodes, values = (np.concatenate(column) for column in zip(*pieces, strict=True))
     begin = np.cumsum(counts) - counts
     return Entries(begin, begin + counts, nodes, values)
@@ -148,13 +149,14 @@ def select_batch(
     """The m x k largest positive values of all m rows together (BatchTopK); ties at the border are all kept.
 
     Args:
-        guess: where the border may lie (0: unknown). It decides how much is looked at, never the result.
+        guess: where the border may lie (0: unknown). It decides how much is looked at, not the result.
     """
     wanted = len(inner) * k
     if guess <= 0:
         first = select_top(inner[:256], encoder, bias, k, low)
-        guess = float(np.median(first.values[np.maximum(first.end - 1, first.begin)]))
-    guess *= 0.8
+        last = first.values[(first.end - 1)[first.end > first.begin]]
+        guess = float(np.median(last)) if len(last) else 0.0
+    guess = guess * 0.8 if np.isfinite(guess) else 0.0
     while True:
         found = select_above(inner, encoder, bias, guess, low)
         if len(found.values) >= wanted or guess < 1e-20:

@@ -46,6 +46,7 @@ def prepare_rows(low, high, shift, scale, pre_bias, eps, target, inner, row_scal
             mean /= np.float32(d)
             for j in range(d):
                 row[j] -= mean
+            for j in range(d):
                 total += row[j] * row[j]
             row_scale[r] = np.sqrt(total / np.float32(d - 1))  # unbiased
             factor = np.float32(1) / (row_scale[r] + eps)
@@ -170,7 +171,7 @@ def refine_rows(inner, encoder, bias, begin, end, nodes, values):
             for c in range(len(row)):
                 total += row[c] * direction[c]
             total += bias[nodes[i]]
-            values[i] = total if total > 0 else np.float32(0)
+            values[i] = np.float32(0) if total <= 0 else total  # NaN stays
 
 
 def warm_up() -> None:

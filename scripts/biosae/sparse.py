@@ -1,8 +1,8 @@
 """The plain path behind ``biosae.model``, in PyTorch: choosing nodes, decoding, gradients of active nodes.
 
 It runs on every device and in every floating type; on the CPU in float32 ``biosae.selection`` and
-``biosae.step`` take its place, and must give the same. Shapes: n rows, ``channels`` columns, ``n_nodes``
-nodes, k active a row. A dense n x n_nodes gradient is never built.
+``biosae.compiled_step`` take its place, and must give the same. Shapes: n rows, ``channels`` columns,
+``n_nodes`` nodes, k active a row. A dense n x n_nodes gradient is never built.
 """
 
 from __future__ import annotations

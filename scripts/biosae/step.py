@@ -9,12 +9,12 @@ The compiled path cuts rows into chunks and nodes into ranges (``biosae.parallel
 depend on the number of threads, to the last bit. In bfloat16 only the encoder's product is in that type.
 
 Floor, in multiply-adds a position: d*n for the encoder and 4*d*k for the active nodes. Memory beside
-weights, gradients and Adam: 3 x batch x channels, and one chunk of pre-activations a thread.
+weights, gradients and Adam: (2 + prefixes) x batch x channels, and one chunk of pre-activations a thread.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -47,6 +47,11 @@ def low_precision(recipe: Recipe, device: torch.device) -> bool:
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
     return torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported()
+
+
+def with_precision(recipe: Recipe, device: torch.device) -> Recipe:
+    """The recipe with precision ``auto`` resolved: a run must not go on in another arithmetic."""
+    return replace(recipe, precision="bfloat16" if low_precision(recipe, device) else "float32")
 
 
 class TrainingStep:

@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from biosae.distributed import ALONE, Bucket, Ranks
-from biosae.model import SAE
+from biosae.model import SAE, BatchTopKSAE
 from biosae.optimiser import Adam
 from biosae.recipes import Schedule
 from biosae.states import TrainingError, all_finite, read_state, write_state
@@ -61,7 +61,7 @@ class Trainer:
     @torch.no_grad()
     def initialise(self, sample) -> None:
         """Set what depends on data, from (this rank's share of) the first batch of raw rows."""
-        inner = self.model(sample).inner_target
+        inner = self.model._inner(self.model.normalise(sample))[0]
         sums = torch.cat([inner.sum(0), inner.new_tensor([len(inner)])])
         self.ranks.sum(sums)
         self.model.pre_bias.copy_(sums[:-1] / sums[-1])
@@ -75,6 +75,8 @@ class Trainer:
         figures = result.loss, result.total, result.squares
         if self.ranks.world > 1:
             figures = self._bucket.sum_figures(*figures, self.model.normalise(rows))
+            if isinstance(self.model, BatchTopKSAE):  # each rank has followed its own share
+                self.ranks.sum(self.model.threshold).div_(self.ranks.world)
         self._update()
         self._count(n, *figures, active)
         if len(self._unchecked) >= _CHECK_STEPS.get(self.device.type, 20):

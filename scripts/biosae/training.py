@@ -4,8 +4,9 @@ The loss is the mean squared error in normalised channels, plus what the recipe 
 Everything that a step depends on is a function of (recipe, store, step): no random draw happens
 after initialisation but the shuffler's, which is a function of (shuffle seed, epoch). ``state.pt``
 holds the rest, so that a run which was killed continues to the same final bits on the CPU (same
-machine, number of threads and processes). Models that are trained together share the reading and
-nothing else: each ends in the bits in which it would have ended alone.
+machine and number of processes; steps do not depend on the number of threads). Models that are
+trained together share the reading and nothing else: each ends in the bits in which it would have
+ended alone.
 
 Floor: see ``biosae.model``; on top of it Adam reads and writes 7 numbers a weight and step.
 """
@@ -22,9 +23,10 @@ import torch.nn.functional as F
 from biosae.activations import ActivationStore
 from biosae.distributed import ALONE, Ranks
 from biosae.feeding import check_one_stream
-from biosae.model import SAE, build
+from biosae.model import SAE, ReLUSAE, build
 from biosae.recipes import Recipe, Schedule, resolve_k
 from biosae.states import STATE, remove_state
+from biosae.step import with_precision
 from biosae.trainer import Trainer, validation_columns
 from biosae.training_group import Group, Member
 
@@ -34,7 +36,7 @@ __all__ = ["new_model", "remove_state", "train", "train_many", "untrained_curve"
 def new_model(recipe: Recipe, channels: int, shift, scale, kind: str = SAE.kind) -> SAE:
     """A fresh sparse autoencoder of a recipe; ``shift`` and ``scale`` are the normaliser's vectors."""
     n_nodes = recipe.nodes(channels)
-    k = resolve_k(recipe.k, recipe.k_of, channels, n_nodes)
+    k = n_nodes if kind == ReLUSAE.kind else resolve_k(recipe.k, recipe.k_of, channels, n_nodes)
     model = build(kind, channels, n_nodes, k, recipe.layer_norm, shift, scale, seed=recipe.seed)
     with torch.no_grad():
         if recipe.tied_initialisation:
@@ -111,7 +113,8 @@ def train_many(
         TrainingError: not finite; a state cannot be written; a signal asked to stop.
         InputError: a state is damaged or of another run; a store cannot be read.
     """
-    recipes = [recipe.for_store(store.positions) for recipe in recipes]
+    resolved = zip(recipes, models, strict=True)
+    recipes = [with_precision(r.for_store(store.positions), m.shift.device) for r, m in resolved]
     check_one_stream(recipes)
     members, known = [], validation_identity or [None] * len(models)
     for model, validate, recipe, output, validation in zip(

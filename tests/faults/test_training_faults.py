@@ -13,6 +13,7 @@ import pytest
 import torch
 from helpers_training import SCRIPTS, contents, write_inputs
 
+from biosae.checkpoint import save_checkpoint
 from biosae.evaluation import evaluate
 from biosae.trainer import Trainer
 
@@ -59,15 +60,16 @@ def test_a_full_disk_leaves_the_state_before_whole(folder, undisturbed, train, m
 
 
 def test_a_disk_that_is_full_at_the_end_loses_no_training(folder, undisturbed, train, monkeypatch):
-    def full(*_arguments, **_options):
-        raise OSError(28, "No space left on device")
+    def on_a_full_disk(*arguments, **options):
+        with file_size_limit(100):
+            save_checkpoint(*arguments, **options)
 
     with monkeypatch.context() as patch:
-        patch.setattr("biosae.runs.save_checkpoint", full)
+        patch.setattr("biosae.runs.save_checkpoint", on_a_full_disk)
         code, text = train(folder, "end")
     assert code == 2
     assert "Cannot write the results of a run that is trained. Where:" in text
-    assert "No space left on device" in text
+    assert "File too large" in text
     assert step_of(folder / "end") == 472
     assert train(folder, "end")[0] == 0
     assert contents(folder / "end") == undisturbed

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import logging
 import sys
 from pathlib import Path
 
@@ -19,6 +20,9 @@ PROGRAMS = sorted(path.stem for path in FOLDER.glob("*.py") if "\ndef main(" in 
 def _paths(monkeypatch):
     """Programs run with their own folder first; what they add to the path is taken back."""
     monkeypatch.setattr(sys, "path", [str(FOLDER), *sys.path])
+    level = logging.getLogger().level
+    yield
+    logging.getLogger().setLevel(level)  # benchmarks run quietly; other tests read the log
 
 
 def load(name: str):

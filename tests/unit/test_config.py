@@ -183,6 +183,33 @@ def test_the_shared_order_of_positions(sae, seed):
     assert (words_after(words, "--shuffle-seed") if "--shuffle-seed" in words else None) == seed
 
 
+@pytest.mark.parametrize(
+    "sae, message",
+    [
+        ({"warmup_share": 0.7, "decay_share": 0.7}, "values that make no sense"),
+        ({"device": "cpu", "gpus": 2}, "several GPUs, but sae.device is cpu"),
+        ({"grid": {"k": [36, 0.05]}, "k_of": "input_channels"}, "no usable number of active nodes"),
+        ({"grid": {"k": [float("inf")]}}, "no usable number of active nodes"),
+        ({"grid": {"learning_rate": [0.001, 0.0010000001]}}, "Two runs of the grid have one name"),
+        ({"grid": {"k": [0.05, 0.0501]}, "k_of": "input_channels"}, "Two runs of the grid have one name"),
+    ],
+)
+def test_contradictions_are_found_before_anything_runs(sae, message):
+    with pytest.raises(ConfigError, match=message):
+        load(sae=sae)
+
+
+def test_a_folder_above_the_output_is_no_name_of_a_run():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--kind", default="topk")
+    parser.add_argument("--output", type=Path, default=Path("out"))
+    parser.add_argument("--seed", type=int, default=0)
+    add_recipe(parser)
+    add_runs(parser)
+    with pytest.raises(ConfigError, match="needs the name of a folder"):
+        given_runs(parser.parse_args(["--dictionary", "..", "k=2"]))
+
+
 def test_several_gpus_need_a_launcher():
     assert configuration.launcher(load()) == ["python"]
     assert configuration.launcher(load(sae={"gpus": 4})) == [

@@ -58,3 +58,13 @@ def test_a_filesystem_without_locks_is_said(tmp_path, monkeypatch, caplog):
     monkeypatch.setattr(fcntl, "flock", unsupported)
     with locked(tmp_path):
         assert "this filesystem has no locks" in caplog.text
+
+
+def test_a_folder_that_cannot_be_written_is_named(tmp_path):
+    (tmp_path / "a file").write_text("")
+    with (
+        pytest.raises(InputError, match="Cannot write an output folder") as caught,
+        locked(tmp_path / "a file"),
+    ):
+        pass
+    assert "a file" in str(caught.value)

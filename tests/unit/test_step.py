@@ -9,6 +9,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from biosae import gradient_kernels
 from biosae.model import KINDS, build
 from biosae.recipes import Recipe
 from biosae.step import TrainingStep
@@ -182,15 +183,16 @@ def test_float16_rows_are_their_float32_values():
     assert all(torch.equal(a, b) for a, b in zip(*(gradients(m).values() for m in models), strict=True))
 
 
-@pytest.mark.parametrize("where", ["encoder", "decoder", "pre_bias", "rows"])
-def test_a_value_that_is_not_finite_reaches_the_loss_or_a_gradient(where):
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+@pytest.mark.parametrize("where", ["encoder", "decoder", "pre_bias", "latent_bias", "rows"])
+def test_a_value_that_is_not_finite_reaches_the_loss_or_a_gradient(where, precision):
     model, rows = model_of("topk"), rows_of()
     with torch.no_grad():
         if where == "rows":
             rows[7, 3] = -float("nan")
         else:
             getattr(model, where).fill_(-float("nan"))
-    result = TrainingStep(model, RECIPE).gradients(rows)
+    result = TrainingStep(model, replace(RECIPE, precision=precision)).gradients(rows)
     seen = [result.total, *(p.grad for p in model.parameters())]
     assert not all(bool(torch.isfinite(part).all()) for part in seen)
 
@@ -242,3 +244,41 @@ def test_exact_relu_l1_pulls_values_down():
     TrainingStep(model, recipe).gradients(rows_of())
     assert bool((model.latent_bias.grad >= 0).all())
     assert F.cosine_similarity(model.decoder.grad, model.decoder, dim=1).min() > 0.9
+
+
+@pytest.mark.parametrize("channels", [3, 8, 24, 40])
+def test_losses_do_not_depend_on_where_buffers_lie(channels):
+    """Vector and scalar loops add in another order; which one runs must not hang on addresses."""
+    rng = np.random.default_rng(0)
+    target, decoder = (rng.normal(size=(n, channels)).astype(np.float32) for n in (1, 6))
+    entries = np.zeros(1, np.int64), np.full(1, 3), np.array([0, 2, 5], np.int32), np.ones(3, np.float32)
+    ones, zeros, borders = np.ones(1, np.float32), np.zeros(channels, np.float32), np.array([6])
+    losses = set()
+    for gap in (0, 1, 4, 8, 16, 32, 64, 1000):
+        memory = np.zeros(2 * channels + gap + 1, np.float32)
+        wanted, residual = memory[:channels][None], memory[channels + gap : 2 * channels + gap][None, None]
+        wanted[:] = target
+        out = residual, np.zeros(3, np.float32), np.zeros(channels, np.float32)
+        found = gradient_kernels.residual_rows(0, 1, wanted, ones, entries, borders, decoder, zeros, *out)
+        losses.add(float(found[0]))
+    assert len(losses) == 1
+
+
+@pytest.mark.parametrize("kind", sorted(KINDS))
+def test_nothing_positive_and_no_rows_at_all(kind):
+    model = model_of(kind)
+    with torch.no_grad():
+        model.latent_bias.fill_(-1e6)
+    result = TrainingStep(model, RECIPE).gradients(rows_of(50))
+    assert not result.active.any()
+    assert float(model.encoder.grad.abs().max()) == 0
+    assert float(model.pre_bias.grad.abs().max()) > 0
+    assert len(model.encode_block(np.zeros((0, CHANNELS), np.float32)).values) == 0
+
+
+def test_a_first_guess_that_overflowed_does_not_hang():
+    model = model_of("batchtopk", threshold=0.0)
+    with torch.no_grad():
+        model.encoder[-1].fill_(3e38)
+    result = TrainingStep(model, RECIPE).gradients(rows_of())
+    assert not np.isfinite(float(result.total))
