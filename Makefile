@@ -25,7 +25,9 @@ lint: $(VENV)/installed
 	snakemake --lint --configfile config/demo.yaml
 
 bench: $(VENV)/installed
-	PYTHONPATH=scripts python tests/benchmarks/compare_recipes.py
+	PYTHONPATH=scripts python tests/benchmarks/training_step.py --sizes 2432:30 4864:64
+	PYTHONPATH=scripts python tests/benchmarks/streaming.py
+	PYTHONPATH=scripts python tests/benchmarks/encoding.py
 	PYTHONPATH=scripts python tests/benchmarks/motif_discovery.py --seqlets 200 1000 --lengths 42
 
 # lets `snakemake --profile slurm` find the profile from this folder

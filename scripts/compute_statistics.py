@@ -15,7 +15,11 @@ def main() -> None:
     cli.add_layer(parser)
     cli.add_pad(parser)
     parser.add_argument(
-        "--slab-rows", type=int, default=8192, help="rows read at a time; bounds memory, changes no result"
+        "--slab-rows",
+        type=int,
+        default=8192,
+        help="rows read at a time, rounded up to a multiple of 256, at most 8,192 (1 MiB where files are "
+        "contiguous); bounds memory, changes no result",
     )
     parser.add_argument(
         "--quantiles", type=float, nargs="+", default=[0.01, 0.5, 0.99, 0.999], help="levels in [0, 1]"

@@ -1,7 +1,8 @@
 """Encode an activation store with a checkpoint: top activations (Parquet) and node statistics (TSV).
 
 With --part I --of N only sequences [I*n/N, (I+1)*n/N) of n are encoded, into encoded/part_I_of_N.h5;
-merge_encoded.py makes the two files of all parts, the same as of one job.
+merge_encoded.py makes the two files of all parts, the same as of one job. All parts must be encoded on one
+type of device (--device), all with a GPU or all without.
 """
 
 from __future__ import annotations
@@ -36,14 +37,13 @@ def main() -> None:
     from biosae.runs import find_device
 
     torch.set_num_threads(arguments.threads)
-    settings = {key: getattr(arguments, key) for key in ("top_per_part", "parts_per_sequence")}
+    settings = {"top_per_part": arguments.top_per_part, "parts_per_sequence": arguments.parts_per_sequence}
     model = load_checkpoint(arguments.checkpoint).to(find_device(arguments.device))
     layer = Layer.from_dict(model.config.get("layer"))
-    store = ActivationStore.open(
-        arguments.activations, arguments.pad_bp, layer.channels, layer.stride_bp, layer.name
-    )
+    geometry = layer.channels, layer.stride_bp, layer.name
+    store = ActivationStore.open(arguments.activations, arguments.pad_bp, *geometry)
     share = sequence_share(store.n_sequences, arguments.part, arguments.of)
-    notes = encoding_notes(arguments.checkpoint, store, layer, settings)
+    notes = encoding_notes(arguments.checkpoint, store, layer, settings, model.shift.device.type)
     options = {**settings, "sequences": share, "notes": notes}
     if arguments.part is not None:
         path = arguments.output / "encoded" / f"part_{arguments.part}_of_{arguments.of}.h5"

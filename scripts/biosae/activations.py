@@ -20,7 +20,7 @@ import numpy as np
 import pandas as pd
 
 from biosae import artefacts
-from biosae.errors import InputError
+from biosae.errors import ConfigError, InputError
 from biosae.intervals import check_widths, find_interval_table, match_intervals, read_intervals
 from biosae.shuffling import shuffled_batches
 from biosae.store_files import StoredFile, check_description, check_shapes, inspect_file, numbered_files
@@ -158,7 +158,12 @@ class ActivationStore:
             rows: half-open range of rows; all if None.
             check: refuse NaN and infinity.
             reuse: yield the same array again and again; faster, for a caller that keeps none.
+
+        Raises:
+            ConfigError: rows_per_slab is below 1.
         """
+        if rows_per_slab < 1:
+            raise ConfigError("A slab needs at least one row", got=rows_per_slab)
         low, high = (0, self.n_rows) if rows is None else (int(row) for row in rows)
         size = min(rows_per_slab, self.positions)
         raw = np.empty((size, self.channels), self.raw_dtype)

@@ -6,8 +6,10 @@ consecutive sequences, sorted by node (``offsets``, int64 (n_nodes + 1,)), and w
 sequence, part and falling activation: ``activation``, ``sequence``, ``position``, 12 bytes an entry.
 
 Parts that tile the sequences of a store merge to the same tables, whatever the tiling, the order or
-the grouping: tallies are integers, and the entries of a node are distinct and sorted anew. Memory:
-one run while encoding, ``RANGE_ENTRIES`` entries (at least one node's) while merging.
+the grouping: tallies are integers, and the entries of a node are distinct and sorted anew. Memory: while
+encoding, a run (``RUN_ENTRIES``, or the entries of one part of a sequence) and its sorted copy, 28 bytes
+an entry. While merging, the tallies (4 KB a node, twice while parts are added up), 8 bytes a node and run,
+and ``RANGE_ENTRIES`` entries (at least one node's) of some 100 bytes.
 """
 
 from __future__ import annotations
@@ -25,10 +27,12 @@ from biosae import artefacts
 from biosae.encoding_kernels import sort_by_node, take
 from biosae.errors import InputError
 from biosae.node_tallies import NodeTallies
+from biosae.store_files import new_hdf5
 
 FORMAT = "biosae encoded part 1"
 RUN_ENTRIES = 2**21  # entries held while encoding (16 bytes each) before they are sorted and written
-RANGE_ENTRIES = 2**18  # entries of consecutive nodes that are sorted at once
+RANGE_ENTRIES = 2**21  # entries of consecutive nodes that are sorted at once; each run is read once for them
+_OPEN_FILES = 256  # well below the usual limit of 1,024 handles a process
 _COLUMNS = {"activation": np.float32, "sequence": np.int32, "position": np.int32}
 
 
@@ -85,10 +89,9 @@ def _write_run(file: h5py.File, number: int, offsets: np.ndarray, columns: dict,
 def _write_rest(file: h5py.File, description: dict, tallies: NodeTallies) -> None:
     file.attrs["format"] = FORMAT
     file["description"] = json.dumps(description, sort_keys=True)
+    options = {"compression": "gzip", "compression_opts": 1}
     for field in fields(tallies):
-        file.create_dataset(
-            f"tallies/{field.name}", data=getattr(tallies, field.name), compression="gzip", compression_opts=1
-        )
+        file.create_dataset(f"tallies/{field.name}", data=getattr(tallies, field.name), **options)
 
 
 @dataclass
@@ -148,6 +151,8 @@ class EncodedParts:
         first = _open_part(Path(paths[0]))
         self.description, self.tallies, self.counts = first.description, first.tallies, first.counts
         self._runs = list(first.runs)
+        self._files: dict[Path, h5py.File] = {}
+        self._open: dict[tuple, tuple] = {}  # offsets and columns of runs
         held = [(*span, first.path) for span in first.description.pop("sequences")]
         for path in paths[1:]:
             part = _open_part(Path(path))
@@ -158,21 +163,19 @@ class EncodedParts:
             self._runs += part.runs
         self._runs.sort()
         self.sequences = _joined(held)
-
         self.intervals = pd.DataFrame(self.description["intervals"])
         self.n_sequences, self.positions = len(self.intervals), self.description["positions"]
 
     def check_complete(self) -> None:
         """Refuse parts that do not hold every sequence of the store."""
-        n_sequences = self.n_sequences
-        borders = [0, *(border for span in self.sequences for border in span), n_sequences]
+        borders = [0, *(border for span in self.sequences for border in span), self.n_sequences]
         gaps = [(low, high) for low, high in zip(borders[::2], borders[1::2], strict=True) if low < high]
         if gaps:
+            shown = ", ".join(f"[{low}, {high})" for low, high in gaps[:5])
             raise InputError(
                 "Parts of the encoding are missing",
-                got=f"{len(self._runs)} runs without sequences "
-                + ", ".join(f"[{low}, {high})" for low, high in gaps[:5]),
-                expected=f"parts that together hold sequences [0, {n_sequences})",
+                got=f"{len(self._runs)} runs without sequences {shown}",
+                expected=f"parts that together hold sequences [0, {self.n_sequences})",
                 mend="encode the missing parts, and name every part file",
             )
 
@@ -191,26 +194,45 @@ class EncodedParts:
         pieces = [self._entries(run, low, high) for run in self._runs] or [_no_entries()]
         return _sorted_top(*(np.concatenate(column) for column in zip(*pieces, strict=True)))
 
+    def close(self) -> None:
+        """Close the files; they are opened again when they are read."""
+        self._open.clear()
+        while self._files:
+            self._files.popitem()[1].close()
+
     def _entries(self, run: tuple[int, Path, int], low: int, high: int) -> tuple[np.ndarray, ...]:
-        _, path, number = run
+        offsets, columns = self._run(run)
+        begin, end = offsets[low], offsets[high]
         try:
-            with h5py.File(path, "r") as file:
-                group = file[f"runs/{number}"]
-                offsets = group["offsets"][low : high + 1]
-                columns = tuple(group[column][offsets[0] : offsets[-1]] for column in _COLUMNS)
-        except (OSError, KeyError) as error:
-            raise InputError("Cannot read a part of an encoding", where=path, got=error) from error
-        return np.repeat(np.arange(low, high, dtype=np.int32), np.diff(offsets)), *columns
+            entries = tuple(column[begin:end] for column in columns)
+        except OSError as error:
+            raise InputError("Cannot read a part of an encoding", where=run[1], got=error) from error
+        return np.repeat(np.arange(low, high, dtype=np.int32), np.diff(offsets[low : high + 1])), *entries
+
+    def _run(self, run: tuple[int, Path, int]) -> tuple[np.ndarray, list[h5py.Dataset]]:
+        """Offsets and columns of a run; its file stays open, for it is read for every range of nodes."""
+        if run not in self._open:
+            _, path, number = run
+            try:
+                if path not in self._files:
+                    if len(self._files) == _OPEN_FILES:
+                        self.close()
+                    self._files[path] = h5py.File(path, "r")
+                group = self._files[path][f"runs/{number}"]
+                self._open[run] = group["offsets"][()], [group[column] for column in _COLUMNS]
+            except (OSError, KeyError) as error:
+                raise InputError("Cannot read a part of an encoding", where=path, got=error) from error
+        return self._open[run]
 
     def write(self, path: str | Path) -> None:
         """Write these parts as one part file; it may be merged with others."""
-        with artefacts.atomic_path(path) as temporary, h5py.File(temporary, "w") as file:
-            for number, (first, source, old_number) in enumerate(self._runs):
-                with h5py.File(source, "r") as other:
-                    run = other[f"runs/{old_number}"]
-                    columns = {column: run[column][()] for column in _COLUMNS}
-                    _write_run(file, number, run["offsets"][()], columns, first)
+        with artefacts.atomic_path(path) as temporary, new_hdf5(temporary, path) as file:
+            for number, run in enumerate(self._runs):
+                offsets, columns = self._run(run)
+                entries = {name: column[()] for name, column in zip(_COLUMNS, columns, strict=True)}
+                _write_run(file, number, offsets, entries, run[0])
             _write_rest(file, {**self.description, "sequences": self.sequences}, self.tallies)
+        self.close()
 
 
 def _no_entries() -> tuple[np.ndarray, ...]:
@@ -218,15 +240,15 @@ def _no_entries() -> tuple[np.ndarray, ...]:
 
 
 def _check_same(first: _Part, other: _Part) -> None:
-    """Both were made from the same store and checkpoint, with the same settings and versions."""
+    """Both were made from the same store and checkpoint, with the same settings, versions and device."""
     ours, theirs = (_compared(part.description) for part in (first, other))
-    differing = [name for name in ours if ours[name] != theirs[name]]
+    differing = [name for name in {**ours, **theirs} if ours.get(name) != theirs.get(name)]
     if differing:
         raise InputError(
             "Parts of different encodings cannot be merged",
             where=f"{first.path} and {other.path}",
             got=f"another {', another '.join(differing)}",
-            expected="parts of one store, encoded with one checkpoint, the same settings and versions",
+            expected="parts of one store, encoded with one checkpoint, settings, versions and type of device",
             mend="encode all parts again from the same inputs, or name the files of one run",
         )
 
@@ -266,18 +288,13 @@ def _sorted_top(
     falling = np.uint32(0xFFFFFFFF) - np.ascontiguousarray(values, np.float32).view(np.uint32)
     order = np.argsort(nodes.astype(np.uint64) << np.uint64(32) | falling.astype(np.uint64), kind="stable")
     nodes = nodes[order]
+    counts = np.bincount(nodes)
+    before = np.cumsum(counts) - counts  # entries of the nodes before each
     columns = {
         "node": nodes,
-        "rank": (rank_in_group(nodes) + 1).astype(np.int32),
+        "rank": (np.arange(1, len(nodes) + 1) - before[nodes]).astype(np.int32),
         "activation": values[order],
         "sequence": sequences[order],
         "position": positions[order],
     }
     return pd.DataFrame(columns, copy=False)
-
-
-def rank_in_group(groups: np.ndarray) -> np.ndarray:
-    """Rank from 0 of each entry within its run of equal values, (n,) int64; ``groups`` is sorted."""
-    starts = np.flatnonzero(np.concatenate([[True], groups[1:] != groups[:-1]])) if len(groups) else []
-    lengths = np.diff(np.concatenate([starts, [len(groups)]])).astype(np.int64)
-    return np.arange(len(groups)) - np.repeat(np.asarray(starts, dtype=np.int64), lengths)

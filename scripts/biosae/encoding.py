@@ -11,7 +11,7 @@ tables, since all that is counted is integers and the kept positions are sorted 
 Floor: one encoder pass over the rows; the next blocks are read meanwhile. Only sparse codes leave the
 model; a code costs a histogram increment, an exact addition and a comparison with its node's weakest
 kept activation (``biosae.encoding_kernels``). Memory: a few blocks, n_nodes x (top_per_part + 512
-sketch bins) x 8 bytes, and ``encoded_parts.RUN_ENTRIES``, whatever the number of sequences and files.
+sketch bins) x 8 bytes, and that of ``biosae.encoded_parts``, whatever the number of sequences and files.
 """
 
 from __future__ import annotations
@@ -24,7 +24,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-import h5py
 import numpy as np
 import pandas as pd
 from tqdm import tqdm
@@ -39,17 +38,8 @@ from biosae.geometry import Layer
 from biosae.node_statistics import TopSummaries
 from biosae.node_tallies import NodeTallies
 from biosae.reading_ahead import read_ahead
-from biosae.top_activations import read_top_activations, write_top_activations
-
-__all__ = [
-    "EncodedNodes",
-    "encode_part",
-    "encode_store",
-    "part_borders",
-    "read_top_activations",
-    "write_encoded",
-    "write_top_activations",
-]
+from biosae.store_files import new_hdf5
+from biosae.top_activations import write_top_activations
 
 BLOCK_ROWS = 4096  # rows the model encodes at once; part of the definition of the result (see above)
 
@@ -109,12 +99,9 @@ class RunningTally:
         self._last = np.full(n_nodes, -1, np.int64)
 
     def add(self, codes: Codes, first: int, sequence: int) -> None:
-        """Take in the codes of a block, in any order; zeros are padding.
+        """Take in the codes of a block of a sequence, in any order; zeros are padding.
 
-        Args:
-            codes: see ``Codes``.
-            first: position of the block's first row in its sequence.
-            sequence: number of the sequence.
+        ``first``: position of the block's first row in its sequence.
 
         Raises:
             InputError: an activation is negative, not finite or huge, or a node unknown.
@@ -151,39 +138,28 @@ def encode_part(
     """Encode whole sequences of a store and write a part file, atomically.
 
     Args:
-        model: see ``Encoder``; it normalises raw activations itself.
-        store: the activations.
-        path: the part file.
         top_per_part: positions kept per node and part of a sequence.
         parts_per_sequence: parts of a sequence, equal up to one position.
-        sequences: half-open range of sequences, may be empty; all if None.
-        notes: what else describes the encoding: ``provenance`` (with ``store``), ``layer``.
-        block_rows: rows encoded at once.
+        sequences: half-open range, may be empty; all if None.
+        notes: what else describes the encoding (``encoding_notes``).
 
     Raises:
-        InputError: the model's channels are not the store's.
-        ConfigError: a number below 1.
+        InputError: the model's channels are not the store's, or the disk is full.
+        ConfigError: a number below 1, or sequences that the store has not.
     """
     settings = {"top_per_part": top_per_part, "parts_per_sequence": parts_per_sequence}
-    _check(model, store, {**settings, "block_rows": block_rows})
     span = (0, store.n_sequences) if sequences is None else sequences
+    _check(model, store, {**settings, "block_rows": block_rows}, span)
     running = RunningTally(model.n_nodes, top_per_part)
-    borders = part_borders(store.positions, parts_per_sequence)
-    description = {
-        **(notes or {}),
-        "settings": settings,
-        "n_nodes": model.n_nodes,
-        "positions": store.positions,
-        "intervals": store.intervals.to_dict(orient="list"),
-        "sequences": [list(span)],
-    }
-    with artefacts.atomic_path(path) as temporary, h5py.File(temporary, "w") as file:
+    sizes = {"n_nodes": model.n_nodes, "positions": store.positions, "sequences": [list(span)]}
+    told = {"settings": settings, **sizes, "intervals": store.intervals.to_dict(orient="list")}
+    with artefacts.atomic_path(path) as temporary, new_hdf5(temporary, path) as file:
         writer = PartWriter(file, model.n_nodes, top_per_part)
         total = (span[1] - span[0]) * store.positions
-        source = read_ahead(_blocks(store, span, borders, block_rows))
+        source = read_ahead(_blocks(store, span, parts_per_sequence, block_rows))
         with progress(what="encode", total=total, unit="row") as bar, closing(source) as blocks:
             _encode_blocks(model, blocks, running, writer, bar)
-        writer.finish(description, running.tallies)
+        writer.finish({**(notes or {}), **told}, running.tallies)
 
 
 def _encode_blocks(
@@ -196,9 +172,12 @@ def _encode_blocks(
         writer.add(running.best, running.tallies, sequence)
 
 
-def _check(model: Encoder, store: ActivationStore, settings: dict[str, int]) -> None:
+def _check(model: Encoder, store: ActivationStore, settings: dict[str, int], span: tuple[int, int]) -> None:
     if min(settings.values()) < 1:
         raise ConfigError("Encoding needs numbers of at least 1", got=settings)
+    if not 0 <= span[0] <= span[1] <= store.n_sequences:
+        expected = f"0 <= first <= last <= {store.n_sequences}"
+        raise ConfigError("The store has no such range of sequences", got=span, expected=expected)
     if model.channels != store.channels:
         raise InputError(
             "The checkpoint was trained on another number of channels than the store has",
@@ -210,10 +189,11 @@ def _check(model: Encoder, store: ActivationStore, settings: dict[str, int]) -> 
 
 
 def _blocks(
-    store: ActivationStore, sequences: tuple[int, int], borders: np.ndarray, block_rows: int
+    store: ActivationStore, sequences: tuple[int, int], parts: int, block_rows: int
 ) -> Iterator[tuple[int, int, int, np.ndarray]]:
     """(sequence, part, position of the first row, rows) of each block, in stream order."""
-    for sequence, part in itertools.product(range(*sequences), range(len(borders) - 1)):
+    borders = part_borders(store.positions, parts)
+    for sequence, part in itertools.product(range(*sequences), range(parts)):
         origin = sequence * store.positions
         # a fresh array each: it waits while the next is read
         for first, block in store.slabs(block_rows, tuple(origin + borders[part : part + 2])):
@@ -244,7 +224,7 @@ def write_encoded(parts: Sequence[str | Path], output: Path) -> None:
     """Merge part files that hold every sequence of a store once; write the final files.
 
     Args:
-        parts: part files of ``encode_part``, with ``layer`` and ``provenance`` in their notes; any order.
+        parts: part files of ``encode_part`` with ``encoding_notes``; any order.
         output: folder of ``top_activations.parquet`` and ``node_stats.tsv``.
 
     Raises:
@@ -262,8 +242,9 @@ def write_encoded(parts: Sequence[str | Path], output: Path) -> None:
 
 
 def _tables(encoded: EncodedParts, summaries: TopSummaries) -> Iterator[pd.DataFrame]:
-    for low, high in encoded.ranges():
-        yield summaries.see(encoded.top(low, high), low, high)
+    with closing(encoded):
+        for low, high in encoded.ranges():
+            yield summaries.see(encoded.top(low, high), low, high)
 
 
 def sequence_share(n_sequences: int, part: int | None = None, of: int | None = None) -> tuple[int, int]:
@@ -286,15 +267,19 @@ def sequence_share(n_sequences: int, part: int | None = None, of: int | None = N
     return part * n_sequences // of, (part + 1) * n_sequences // of
 
 
-def encoding_notes(checkpoint: Path, store: ActivationStore, layer: Layer, settings: dict) -> dict:
+def encoding_notes(
+    checkpoint: Path, store: ActivationStore, layer: Layer, settings: dict, device: str
+) -> dict:
     """What identifies an encoding, the same in each of its parts: ``notes`` of ``encode_part``.
 
-    Args:
-        checkpoint: folder of the checkpoint.
-        store, layer: what is encoded.
-        settings: top_per_part and parts_per_sequence.
+    ``settings``: top_per_part and parts_per_sequence. ``device``: its type; the last bits of an activation
+    depend on it, so parts of several are not merged. The final files do not name it.
     """
     inputs = [checkpoint / name for name in ("config.json", "model.safetensors")]
     told = {**settings, "pad_bp": store.pad_bp, "layer": layer.as_dict()}
     made_by = artefacts.provenance("encode_activations.py", told, inputs)
-    return {"layer": layer.as_dict(), "provenance": {**made_by, "store": store.fingerprint()}}
+    return {
+        "layer": layer.as_dict(),
+        "device": device,
+        "provenance": {**made_by, "store": store.fingerprint()},
+    }

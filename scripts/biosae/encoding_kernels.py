@@ -58,12 +58,10 @@ def tally(rows, nodes, bits, first, sequence, histogram, low, high, last, n_sequ
     Args:
         rows, nodes: int64 (m,): row of the block and node of each code.
         bits: uint32 (m,): its float32 activation.
-        first: position of the block's first row in its sequence.
-        sequence: number of the sequence.
+        first, sequence: position of the block's first row in its sequence, and the sequence's number.
         histogram: int64 (n_nodes, SKETCH_BINS).
         low, high: uint64 and int64 (n_nodes,), sums.
-        last: int64 (n_nodes,), the last sequence in which each node was active.
-        n_sequences: int64 (n_nodes,).
+        last, n_sequences: int64 (n_nodes,): last sequence in which each node was active, and how many.
         best: uint64 (n_nodes, top), strongest first; 0 is empty.
 
     Returns:

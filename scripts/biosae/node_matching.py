@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from biosae.errors import ConfigError
+from biosae.errors import ConfigError, InputError
 
 _BLOCK_ROWS = 1024
 
@@ -31,7 +31,13 @@ def match_nodes(first: np.ndarray, second: np.ndarray, max_dense: int) -> tuple[
     Args:
         first: float32 (n, channels), rows of norm 1 or 0 (``unit_rows``).
         second: float32 (m, channels), likewise.
-        max_dense: most nodes a side whose cosines are held at once: 8 * max_dense^2 bytes.
+        max_dense: most nodes a side whose cosines are held at once: 8 * max_dense^2 bytes, twice that where
+            more rows of ``first`` than of ``second`` are left (scipy then works on a turned copy), beside
+            8 bytes a number of both sets.
+
+    Raises:
+        ConfigError: max_dense is below 1.
+        InputError: a direction is not finite: it would never find its match.
 
     Returns:
         (partner int64 (n,), cosine float64 (n,)): the row of ``second``, and -1 and NaN for the n - m
@@ -39,6 +45,9 @@ def match_nodes(first: np.ndarray, second: np.ndarray, max_dense: int) -> tuple[
     """
     if max_dense < 1:
         raise ConfigError("A matching needs room for at least one node", got=max_dense)
+    bad = sum(int((~np.isfinite(rows).all(axis=1)).sum()) for rows in (first, second))
+    if bad:
+        raise InputError("Directions hold NaN or infinity", got=f"{bad} of {len(first) + len(second)} nodes")
     partner = np.full(len(first), -1, np.int64)
     rows, columns = np.arange(len(first)), np.arange(len(second))
     while min(len(rows), len(columns)) and len(rows) * len(columns) > max_dense**2:

@@ -2,7 +2,8 @@
 
 A store is repacked file by file. A file appears whole or not at all, and a finished one is not written
 again, so a repacking that was stopped goes on where it was. The interval table and ``store.json`` come
-last: before that the new folder is no store. The old store is only read.
+last: before that the new folder is no store. The old store is only read. One repacking at a time may write
+into a folder: what one that died has left behind (``.activations_*.tmp``) is removed.
 
 Floor: the bytes of the old store read once and those of the new one written once.
 """
@@ -14,66 +15,37 @@ import logging
 import shutil
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import h5py
 import numpy as np
 
-from biosae import artefacts
+from biosae import __version__, artefacts
 from biosae.cli import progress
 from biosae.errors import ConfigError, ContractError, InputError
-from biosae.intervals import find_interval_table
+from biosae.intervals import find_interval_table, match_intervals, read_intervals
 from biosae.number_conversion import LARGEST, Loss, convert, exact, too_large
-from biosae.store_files import StoredFile, check_description, check_shapes, inspect_file, numbered_files
+from biosae.store_files import (
+    StoredFile,
+    check_description,
+    check_shapes,
+    inspect_file,
+    new_hdf5,
+    numbered_files,
+    remove_left_behind,
+    unwritable,
+)
+from biosae.store_layout import CHUNK_ROWS, Target
 from biosae.store_reading import DirectFile, HDF5File
 from biosae.store_types import all_finite, bfloat16_type, memory_type, not_finite, raw_dtype, to_float32
 
 _log = logging.getLogger(__name__)
 
-LAYOUTS = ("contiguous", "chunked")
-TYPES = ("keep", "float16", "bfloat16", "float32")
-COMPRESSIONS = ("none", "lz4")
-CHUNK_ROWS = 1024  # read at 40 % of the rate of a contiguous dataset, and appended to at any time
 _VERIFIED_BLOCKS = 64  # blocks of a file that are read back
 _VERIFIED_ROWS = 16  # most rows of such a block
 _NOTE = "repacked"  # attribute that says what a file was made from, and how
-
-
-@dataclass(frozen=True)
-class Target:
-    """How a store shall lie on disk: one of ``LAYOUTS``, ``TYPES`` and ``COMPRESSIONS``.
-
-    Raises:
-        ConfigError: an unknown word, compression of a contiguous dataset, or lz4 that is not installed.
-    """
-
-    layout: str = "contiguous"
-    dtype: str = "keep"
-    compression: str = "none"
-
-    def __post_init__(self) -> None:
-        known = {"layout": LAYOUTS, "dtype": TYPES, "compression": COMPRESSIONS}
-        for name, words in known.items():
-            if getattr(self, name) not in words:
-                raise ConfigError(f"Unknown {name}", got=getattr(self, name), expected=f"one of {words}")
-        if self.compression != "none" and self.layout != "chunked":
-            raise ConfigError("Only chunks can be compressed", got=asdict(self), mend="add --layout chunked")
-        self.filters()
-
-    def filters(self) -> dict:
-        """What h5py needs to compress."""
-        if self.compression == "none":
-            return {}
-        try:
-            import hdf5plugin
-        except ImportError as error:
-            raise ConfigError(
-                "lz4 needs the Python package hdf5plugin, which is not installed",
-                got=error,
-                mend="pip install hdf5plugin, or leave --compression away: activations hardly compress",
-            ) from error
-        return dict(hdf5plugin.LZ4())
+_PROGRAM = "program"  # attribute of program and version; a file of another version is still kept
 
 
 def repack_store(
@@ -88,19 +60,16 @@ def repack_store(
         channels_first: the axes of ``folder``.
 
     Raises:
-        InputError: the store cannot be read, holds NaN or infinity or a number that the new type cannot
-            hold (names file, row, position and channel), the disk is too small, or ``output`` holds a
-            file that was made of something else.
+        InputError: the store cannot be read, does not fit its interval table, holds NaN or infinity or a
+            number that the new type cannot hold (names file, row, position and channel), the disk is
+            too small, or ``output`` holds a file that was made of something else.
     """
     folder, output = Path(folder), Path(output)
     if output.resolve() == folder.resolve():
         raise ConfigError("A store cannot be repacked onto itself", got=output, mend="name another folder")
     table = find_interval_table(folder)
-    sources = [
-        _Source(inspect_file(number, path), channels_first) for number, path in numbered_files(folder).items()
-    ]
-    check_shapes([source.part for source in sources], None)
-    check_description(folder / "store.json", {"channels": sources[0].part.shape[2]})
+    sources = _sources(folder, table, channels_first)
+    _check_output(output, folder, table, {source.part.path.name for source in sources})
     kind = sources[0].part.kind if target.dtype == "keep" else target.dtype
     waiting = [source for source in sources if not _finished(source, output, target, kind)]
     _require_space(waiting, output, target, kind)
@@ -112,12 +81,42 @@ def repack_store(
     kept = len(sources) - len(waiting)
     _log.info("%d files written as %s, %s; %d were there already", len(waiting), kind, target.layout, kept)
     if not exact(sources[0].part.kind, kind):
-        _log.info(
-            "the largest rounding error is %.3g, at %.6g; %d numbers other than 0 became 0",
-            loss.largest,
-            loss.at,
-            loss.vanished,
+        told = loss.largest, loss.at, loss.vanished
+        _log.info("the largest rounding error is %.3g, at %.6g; %d numbers other than 0 became 0", *told)
+
+
+def _sources(folder: Path, table: Path, channels_first: bool) -> list[_Source]:
+    """The files of the old store, checked against one another, the interval table and ``store.json``."""
+    sources = [
+        _Source(inspect_file(number, path), channels_first) for number, path in numbered_files(folder).items()
+    ]
+    parts = [source.part for source in sources]
+    check_shapes(parts, None)
+    check_description(folder / "store.json", {"channels": parts[0].shape[2]})
+    rows = {part.number: part.shape[0] for part in parts}
+    match_intervals(read_intervals(table), rows, {part.number: part.path.name for part in parts}, table)
+    return sources
+
+
+def _check_output(output: Path, folder: Path, table: Path, names: set[str]) -> None:
+    """Refuse an output that is no folder or belongs to another store; clear what dead runs left in it."""
+    place = next(place for place in (output, *output.absolute().parents) if place.exists())
+    if not place.is_dir():
+        raise InputError("The output is not a folder", where=output, got=f"a file {place}")
+    if place != output:
+        return
+    present = {path.name for pattern in ("activations_*", "*_seqs.bed") for path in output.glob(pattern)}
+    present |= {name for name in ("intervals.tsv", "store.json") if (output / name).exists()}
+    own = names | {table.name} | ({"store.json"} if (folder / "store.json").is_file() else set())
+    if present - own:
+        raise InputError(
+            "The output folder holds files of another store",
+            where=output,
+            got=sorted(present - own)[:5],
+            expected=f"nothing, or files of a repacking of {folder} that was stopped",
+            mend="remove them, or name another folder",
         )
+    remove_left_behind(output)
 
 
 class _Source:
@@ -225,8 +224,9 @@ def _require_space(waiting: list[_Source], output: Path, target: Target, kind: s
 
 def _write_file(source: _Source, path: Path, target: Target, kind: str, loss: Loss, bar: object) -> None:
     with source.open() as old, artefacts.atomic_path(path) as temporary:
-        with h5py.File(temporary, "w") as handle:
+        with new_hdf5(temporary, path) as handle:
             handle.attrs[_NOTE] = _note(source, target)
+            handle.attrs[_PROGRAM] = f"repack_activations.py, biosae {__version__}"
             data = _create(handle, source, target, kind)
             for row, position, n in _blocks(source):
                 raw = _converted(source, old, (row, position, n), kind, loss)
@@ -278,10 +278,13 @@ def _verify(source: _Source, old: DirectFile | HDF5File, path: Path, kind: str) 
 
 
 def _copy_description(folder: Path, output: Path, table: Path, kind: str) -> None:
-    if (folder / "store.json").is_file():
-        content = json.loads((folder / "store.json").read_text())
-        if "dtype" in content:
-            content["dtype"] = kind
-        artefacts.write_json(output / "store.json", content)
-    with artefacts.atomic_path(output / table.name) as temporary:
-        shutil.copyfile(table, temporary)
+    try:
+        if (folder / "store.json").is_file():
+            content = json.loads((folder / "store.json").read_text())
+            if "dtype" in content:
+                content["dtype"] = kind
+            artefacts.write_json(output / "store.json", content)
+        with artefacts.atomic_path(output / table.name) as temporary:
+            shutil.copyfile(table, temporary)
+    except OSError as error:
+        raise unwritable(output, error) from error

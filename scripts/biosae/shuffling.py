@@ -4,7 +4,11 @@ A pass (epoch) over a store is planned as blocks of neighbouring rows in random 
 blocks is read, its rows are shuffled, and batches are cut from the stream of pools, so that rows
 of one batch come from many places while the disk sees block reads only. The whole stream is a
 function of (seed, epoch): a run that was killed resumes at any batch and sees the same rows. A
-background thread reads the next pool while this one is used (``biosae.pool_reading``).
+background thread reads the next pool while this one is used (``biosae.pool_reading``); neither the pools
+read ahead nor the threads that read (several where files are contiguous) change what is given.
+
+A batch's memory is used again: it is valid until the next batch is asked for; with ``pin_memory``
+(page-locked memory, if there is a GPU) until two more were asked for.
 
 Floor: each row is read once and copied twice (file -> pool -> batch), in the stored type; its only
 conversion to float32 is the consumer's. Rows are gathered as 64-bit integers where their length
@@ -15,6 +19,7 @@ pool_blocks x block_rows rows, plus one batch (three when pinned).
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -45,48 +50,31 @@ def shuffled_batches(
     pin_memory: bool = False,
     share: tuple[int, int] = (0, 1),
 ) -> Iterator[torch.Tensor]:
-    """Iterate over all rows of a store once, in batches.
+    """Yield all rows of a store once: tensors (rows, channels) in the stored type, see the module.
 
     Args:
-        store: the activations.
-        batch_rows: rows a batch; only the last batch may have fewer.
-        seed, epoch: fix the order of blocks and of rows within each pool.
-        block_rows: rows read at once, neighbours in one sequence (shorter at a sequence's end).
-        pool_blocks: blocks that are mixed with one another.
-        start_batch: number of batches to leave out; what follows is the same as after running them.
-            Pools that are not needed are not read.
-        shuffle: False gives the rows in stream order, for validation.
-        prefetch_pools: pools read ahead by a background thread; 0: none, no thread.
-        readers: threads that read the blocks of a pool, where files are contiguous.
-        pin_memory: batches in page-locked memory, if there is a GPU.
-        share: (rank, world): give rows rank, rank + world, ... of every batch only. All ranks get
-            the same number of batches; a share may have no rows.
-
-    Neither prefetch_pools nor readers nor pin_memory changes what is given.
-
-    Yields:
-        Tensor (batch_rows, channels) in the stored type. Its memory is used again: it is valid until
-        the next batch is asked for; with pin_memory until two more were asked for.
+        batch_rows: rows a batch; only the last one may have fewer.
+        block_rows, pool_blocks: neighbouring rows read at once; blocks mixed with one another.
+        start_batch: batches to leave out, unread; what follows is the same. Without shuffle: stream order.
+        prefetch_pools, readers: pools read ahead by a thread (0: none); threads that read a pool.
+        share: (rank, world): give rows rank, rank + world, ... of every batch only, which may be none.
 
     Raises:
-        InputError: a file cannot be read or holds NaN or infinity; names the file. Raised when the
-            first batch is due that needs the rows at fault.
+        InputError: a file cannot be read or holds NaN or infinity; when the batch is due that needs it.
         ConfigError: a number out of range.
     """
-    numbers = {"batch_rows": batch_rows, "block_rows": block_rows, "pool_blocks": pool_blocks}
-    _check(numbers | {"readers": readers}, {"start_batch": start_batch, "prefetch": prefetch_pools}, share)
-    plan = plan_blocks(store.n_sequences, store.positions, block_rows)
-    if shuffle:
-        plan = plan[np.random.Generator(np.random.PCG64([seed, epoch])).permutation(len(plan))]
-    skipped = start_batch * batch_rows
-    pools = plan_pools(plan, pool_blocks, (seed, epoch) if shuffle else None, skipped)
-    rows_left = max(store.n_rows - skipped, 0)
-    batches = _Batches(min(batch_rows, rows_left), store, share, pin_memory)
-    reading = read_pools(store, pools, prefetch_pools, readers)
-    try:
-        yield from _cut(reading, batches, batch_rows, rows_left)
-    finally:
-        reading.close()
+    rows = {"batch_rows": batch_rows, "block_rows": block_rows, "pool_blocks": pool_blocks}
+    at_least_zero = {
+        "seed": seed,
+        "epoch": epoch,
+        "start_batch": start_batch,
+        "prefetch_pools": prefetch_pools,
+    }
+    _check(rows | {"readers": readers}, at_least_zero, share)
+    key, skipped = (seed, epoch) if shuffle else None, start_batch * batch_rows
+    pools = plan_pools(_ordered_blocks(store, block_rows, key), pool_blocks, key, skipped)
+    with closing(read_pools(store, pools, prefetch_pools, readers)) as reading:
+        yield from _cut(reading, store, batch_rows, skipped, share, pin_memory)
 
 
 def _check(at_least_one: dict, at_least_zero: dict, share: tuple[int, int]) -> None:
@@ -96,6 +84,14 @@ def _check(at_least_one: dict, at_least_zero: dict, share: tuple[int, int]) -> N
             "(rank, world) with 0 <= rank < world",
             got=at_least_one | at_least_zero | {"share": share},
         )
+
+
+def _ordered_blocks(store: ActivationStore, block_rows: int, key: tuple[int, int] | None) -> np.ndarray:
+    """``plan_blocks`` in random order; in stream order if ``key`` is None."""
+    plan = plan_blocks(store.n_sequences, store.positions, block_rows)
+    if key is None:
+        return plan
+    return plan[np.random.Generator(np.random.PCG64(list(key))).permutation(len(plan))]
 
 
 def plan_blocks(n_sequences: int, positions: int, block_rows: int) -> np.ndarray:
@@ -168,11 +164,18 @@ class _Batches:
 
 
 def _cut(
-    pools: Iterator[tuple[np.ndarray, np.ndarray]], batches: _Batches, batch_rows: int, rows_left: int
+    pools: Iterator[tuple[np.ndarray, np.ndarray]],
+    store: ActivationStore,
+    batch_rows: int,
+    skipped: int,
+    share: tuple[int, int],
+    pin_memory: bool,
 ) -> Iterator[torch.Tensor]:
     """Cut the stream of pools into batches; a batch may begin in one pool and end in the next."""
     import torch
 
+    rows_left = max(store.n_rows - skipped, 0)
+    batches = _Batches(min(batch_rows, rows_left), store, share, pin_memory)
     size = 0
     for raw, order in pools:
         pool = gather_view(torch.from_numpy(raw.view(np.uint8)))

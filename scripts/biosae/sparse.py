@@ -41,9 +41,14 @@ def sparse_decode(values: Tensor, indices: Tensor, decoder: Tensor) -> Tensor:
 def top_nodes(pre: Tensor, k: int) -> tuple[Tensor, Tensor]:
     """ReLU, then the k largest a row of ``pre`` (n, n_nodes): values (n, k), indices (n, k).
 
-    Of equal positive values at the border the lower nodes win; ``torch.topk`` leaves that open.
-    ReLU after TopK keeps the same values as before it, on k numbers instead of n_nodes.
+    Of equal positive values at the border the lower nodes win. ``torch.topk`` leaves that open on the
+    CPU; on a GPU its gathering pass takes equal values by index (by its source, not tested here), and
+    looking for ties would make the GPU wait. ReLU after TopK keeps the same values as before it, on k
+    numbers instead of n_nodes.
     """
+    if pre.device.type != "cpu":
+        values, indices = pre.topk(k, dim=1)
+        return values.relu_(), indices
     values, indices = pre.topk(min(k + 1, pre.shape[1]), dim=1)
     if values.shape[1] > k:
         tied = (values[:, k - 1] == values[:, k]) & (values[:, k] > 0)
@@ -75,10 +80,9 @@ def by_node(indices: Tensor, weights: Tensor, rows: Tensor, n_nodes: int) -> Ten
     The entries are sorted by node, so that each node's sum is taken by one thread in a fixed order.
     Returns (n_nodes, channels) for rows (n, channels).
     """
-    flat = indices.reshape(-1)
-    order = torch.argsort(flat, stable=True)
-    starts = torch.bincount(flat, minlength=n_nodes).cumsum(0)
-    starts = torch.cat([starts.new_zeros(1), starts[:-1]])
+    flat, order = indices.reshape(-1).sort(stable=True)
+    # not bincount, which makes a GPU wait for its size
+    starts = torch.searchsorted(flat, torch.arange(n_nodes, device=flat.device))
     sorted_weights = weights.reshape(-1)[order]
     source = torch.div(order, indices.shape[1], rounding_mode="floor")
     return F.embedding_bag(source, rows, starts, per_sample_weights=sorted_weights, mode="sum")

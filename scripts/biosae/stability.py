@@ -79,11 +79,20 @@ def _read_weights(run: Path) -> tuple[dict, dict]:
     try:
         config = json.loads((folder / "config.json").read_text())
         tensors = load_file(folder / "model.safetensors")
-        return config, {name: tensors[name] for name in ("decoder.weight", "scale")}
+        kept = {name: tensors[name] for name in ("decoder.weight", "scale")}
     except (OSError, KeyError, ValueError, SafetensorError) as error:
         raise InputError(
             "Cannot read a checkpoint", got=error, where=folder, mend="run train_sae.py again"
         ) from error
+    for name, tensor in kept.items():
+        if not np.isfinite(tensor).all():
+            raise InputError(
+                "A checkpoint holds NaN or infinity",
+                where=f"{folder / 'model.safetensors'}, {name}",
+                got=f"{int((~np.isfinite(tensor)).sum())} such values of {tensor.size}",
+                mend="train this run again with a lower learning rate, or leave it out",
+            )
+    return config, kept
 
 
 def _check_alike(configs: dict[str, dict]) -> None:

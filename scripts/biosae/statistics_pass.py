@@ -38,7 +38,7 @@ def measure(
     Args:
         store: the activations.
         sampled: rows to keep, ascending.
-        slab_rows: most rows read at a time.
+        slab_rows: rows read at a time, rounded up to whole blocks; see ``compute_statistics``.
         threads: threads that read and measure.
 
     Returns:

@@ -132,7 +132,7 @@ class TrainingStep:
         positive = values.detach() > 0
         if whole and bool(positive.any()):
             model.follow(values.detach()[positive].min())
-        active = torch.zeros(model.n_nodes, dtype=torch.bool, device=u.device)
-        active[indices[positive]] = True
+        counts = torch.zeros(model.n_nodes, dtype=torch.int32, device=u.device)
+        active = counts.index_add_(0, indices.flatten(), positive.flatten().int()) > 0
         squares = u.var(0, correction=0).double().sum() * len(u)
         return StepResult(losses[-1].detach(), total.detach(), squares, active)

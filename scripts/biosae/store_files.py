@@ -1,4 +1,4 @@
-"""The HDF5 files of an activation store: numbering, shapes, types and ``store.json``.
+"""The HDF5 files of an activation store: numbering, shapes, types and ``store.json``; writing HDF5 files.
 
 What ``biosae.activations`` needs to know about files before it streams them. Nothing here reads
 activations; opening a store costs one look into each file.
@@ -6,8 +6,13 @@ activations; opening a store costs one look into each file.
 
 from __future__ import annotations
 
+import io
 import json
+import logging
+import os
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,10 +20,20 @@ import h5py
 import numpy as np
 
 from biosae.errors import InputError
-from biosae.store_layout import Layout, direct_offset, read_layout, repack_command, require_filters
+from biosae.store_layout import (
+    Layout,
+    direct_offset,
+    read_layout,
+    repack_command,
+    require_filters,
+    require_written,
+)
 from biosae.store_types import KINDS, is_bfloat16, raw_dtype
 
+_log = logging.getLogger(__name__)
+
 _FILE_NAME = re.compile(r"activations_(\d+)\.(?:h5|hdf5)")
+_LEFT_BEHIND = re.compile(r"\.activations_\d+\.(?:h5|hdf5)\.(\d+)\.tmp")
 _CACHE_LIMIT_BYTES = 512 * 2**20  # most memory a compressed file's chunk cache may take
 
 
@@ -88,7 +103,8 @@ def inspect_file(number: int, path: Path) -> StoredFile:
     """Open one file, find its one floating dataset and check its shape; reads no activations.
 
     Raises:
-        InputError: not HDF5, truncated, or not exactly one floating dataset of three dimensions.
+        InputError: not HDF5, truncated, not exactly one floating dataset of three dimensions, or one that
+            was never written or refers to files that are not there.
     """
     found: list[h5py.Dataset] = []
     try:
@@ -119,10 +135,88 @@ def unreadable(path: Path, error: Exception, where: str = "") -> InputError:
     )
 
 
+def remove_left_behind(folder: Path) -> None:
+    """Remove unfinished activation files of runs that died on this machine."""
+    for path in folder.glob(".activations_*.tmp"):
+        match = _LEFT_BEHIND.fullmatch(path.name)
+        if match and not _runs(int(match[1])):
+            _log.warning("removed %s, %d bytes left by a run that died", path, path.stat().st_size)
+            path.unlink()
+
+
+def _runs(process: int) -> bool:
+    """Whether a process of this number runs on this machine."""
+    try:
+        os.kill(process, 0)  # signal 0 only asks
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True  # of another user
+    return True
+
+
+class _Sink(io.FileIO):
+    """A new file under HDF5's hands that survives a full disk.
+
+    HDF5 cannot close a file whose last bytes it cannot write, and ends the whole process for it later.
+    So a write that fails is raised once, while the file is filled, and what follows goes nowhere.
+    """
+
+    fault: OSError | None = None
+    closing = False
+
+    def write(self, data: memoryview) -> int:
+        left = memoryview(data).cast("B")
+        n_bytes = left.nbytes
+        try:
+            while left.nbytes and self.fault is None:
+                left = left[super().write(left) :]
+        except OSError as error:
+            self.fault = error
+            if not self.closing:
+                raise
+        return n_bytes
+
+    def truncate(self, size: int | None = None) -> int:
+        try:
+            return size if self.fault else super().truncate(size)
+        except OSError as error:
+            self.fault = error
+            return size
+
+
+@contextmanager
+def new_hdf5(temporary: Path, path: str | Path) -> Iterator[h5py.File]:
+    """Yield an empty HDF5 file to fill, at ``temporary`` (``artefacts.atomic_path``); ``path``: for messages.
+
+    Raises:
+        InputError: the disk is full or fails; names ``path``.
+    """
+    with _Sink(temporary, "w+") as sink:
+        try:
+            handle = h5py.File(sink, "w")
+            try:
+                yield handle
+            finally:
+                sink.closing = True
+                handle.close()
+        finally:
+            if sink.fault is not None:
+                raise unwritable(path, sink.fault) from sink.fault
+
+
+def unwritable(path: str | Path, error: OSError) -> InputError:
+    """The error for an output that the disk does not take."""
+    return InputError(
+        "Cannot write a file", where=path, got=error, mend="free space; finished files are kept, run it again"
+    )
+
+
 def _described(number: int, path: Path, data: h5py.Dataset) -> StoredFile:
     kind = "bfloat16" if is_bfloat16(data.id.get_type()) else data.dtype.name
     layout = read_layout(data, kind)
     require_filters(layout, f"{path}, dataset '{data.name}'")
+    require_written(data)
     return StoredFile(
         number,
         path,

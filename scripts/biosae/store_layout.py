@@ -1,4 +1,4 @@
-"""How the dataset of an activation file lies on disk, and a warning where that is slow to read.
+"""How the dataset of an activation file lies on disk, or shall lie; what of it cannot be read, or slowly.
 
 The factors are measured (one core, page cache, float16 of 608 channels, GB a CPU second): contiguous 15,
 chunks of 1,024 rows 6.1, of 256 rows 4.1, h5py's automatic chunks 2.4, lz4 4.8, another byte order (HDF5
@@ -8,23 +8,30 @@ converts) 0.36, gzip 0.25.
 from __future__ import annotations
 
 import logging
+import os
 import shlex
 from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import h5py
+import numpy as np
 
-from biosae.errors import InputError
+from biosae.errors import ConfigError, InputError
 from biosae.store_types import memory_type
 
 if TYPE_CHECKING:
     from biosae.store_files import StoredFile
 
 _log = logging.getLogger(__name__)
+
+LAYOUTS = ("contiguous", "chunked")
+TYPES = ("keep", "float16", "bfloat16", "float32")
+COMPRESSIONS = ("none", "lz4")
+CHUNK_ROWS = 1024  # read at 40 % of the rate of a contiguous dataset, and appended to at any time
 
 _SLOW_FILTERS = {h5py.h5z.FILTER_DEFLATE: "gzip", h5py.h5z.FILTER_SZIP: "szip"}
 _FEW_ROWS = 64  # a chunk of fewer rows costs more to look up than to read
@@ -46,6 +53,42 @@ class Layout:
     native: bool
 
 
+@dataclass(frozen=True)
+class Target:
+    """How a store shall lie on disk: one of ``LAYOUTS``, ``TYPES`` and ``COMPRESSIONS``.
+
+    Raises:
+        ConfigError: an unknown word, compression of a contiguous dataset, or lz4 that is not installed.
+    """
+
+    layout: str = "contiguous"
+    dtype: str = "keep"
+    compression: str = "none"
+
+    def __post_init__(self) -> None:
+        known = {"layout": LAYOUTS, "dtype": TYPES, "compression": COMPRESSIONS}
+        for name, words in known.items():
+            if getattr(self, name) not in words:
+                raise ConfigError(f"Unknown {name}", got=getattr(self, name), expected=f"one of {words}")
+        if self.compression != "none" and self.layout != "chunked":
+            raise ConfigError("Only chunks can be compressed", got=asdict(self), mend="add --layout chunked")
+        self.filters()
+
+    def filters(self) -> dict:
+        """What h5py needs to compress."""
+        if self.compression == "none":
+            return {}
+        try:
+            import hdf5plugin
+        except ImportError as error:
+            raise ConfigError(
+                "lz4 needs the Python package hdf5plugin, which is not installed",
+                got=error,
+                mend="pip install hdf5plugin, or leave --compression away: activations hardly compress",
+            ) from error
+        return dict(hdf5plugin.LZ4())
+
+
 def read_layout(data: h5py.Dataset, kind: str) -> Layout:
     """The layout of a dataset whose numbers are held as ``kind`` (``store_types.KINDS``)."""
     made = data.id.get_create_plist()
@@ -58,7 +101,7 @@ def direct_offset(data: h5py.Dataset, layout: Layout) -> int | None:
     made = data.id.get_create_plist()
     if made.get_layout() != h5py.h5d.CONTIGUOUS or made.get_external_count() or not layout.native:
         return None
-    return data.id.get_offset()  # None where nothing was ever written: HDF5 then gives the fill value
+    return data.id.get_offset()
 
 
 def require_filters(layout: Layout, where: object) -> None:
@@ -80,6 +123,63 @@ def require_filters(layout: Layout, where: object) -> None:
             expected="filters of HDF5 itself or of the package hdf5plugin",
             mend="pip install hdf5plugin",
         )
+
+
+def require_written(data: h5py.Dataset) -> None:
+    """Refuse numbers that are not there: HDF5 gives zeros (the fill value) for them, without a word.
+
+    Raises:
+        InputError: the dataset, or one that it is put together of, was never written, or only in part.
+    """
+    missing = _missing(data)
+    if missing:
+        raise InputError(
+            "An activation file holds no numbers where it should; they would be read as zeros",
+            where=f"{data.file.filename}, dataset '{data.name}'",
+            got=missing,
+            expected="every number written",
+            mend="extract this file again, or copy the files it refers to beside it",
+        )
+
+
+def _missing(data: h5py.Dataset) -> str | None:
+    """What of a dataset was never written; None if all was, as far as the file tells."""
+    if data.is_virtual:
+        return _missing_of_virtual(data)
+    if data.chunks is not None:
+        needed = int(np.prod([-(-size // part) for size, part in zip(data.shape, data.chunks, strict=True)]))
+        written = data.id.get_num_chunks()
+        return f"{written} of {needed} chunks written" if written < needed else None
+    return "a dataset that was never written" if data.id.get_storage_size() == 0 else None
+
+
+def _missing_of_virtual(data: h5py.Dataset) -> str | None:
+    """The same of a dataset that is put together of others, which may lie in other files."""
+    covered = 0
+    for source in data.virtual_sources():
+        shown = f"its source '{source.dset_name}' in {source.file_name}"
+        try:
+            with h5py.File(_source_path(data, source.file_name), "r") as handle:
+                found = handle[source.dset_name]
+                missing = _missing(found)
+                smaller = any(np.less(found.shape, source.src_space.shape))
+        except (OSError, KeyError) as error:
+            return f"{shown} cannot be read ({error})"
+        if missing or smaller:
+            return f"{shown}: {missing or f'shape {found.shape}'}"
+        covered += source.vspace.get_select_npoints()
+    return f"sources for {covered} of {data.size} numbers" if covered < data.size else None
+
+
+def _source_path(data: h5py.Dataset, name: str) -> Path:
+    """The file that HDF5 takes for a source of a virtual dataset: beside the file, else as it is named."""
+    if name == ".":
+        return Path(data.file.filename)
+    beside = Path(data.file.filename).parent
+    places = [Path(name), beside / Path(name).name] if Path(name).is_absolute() else [beside / name]
+    if "HDF5_VDS_PREFIX" in os.environ:
+        places.insert(len(places) - 1, Path(os.environ["HDF5_VDS_PREFIX"]) / name)
+    return next((place for place in [*places, Path(name)] if place.is_file()), Path(name))
 
 
 def repack_command(folder: str | Path, *options: str) -> str:

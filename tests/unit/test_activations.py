@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 
 from biosae.activations import ActivationStore, to_float32
+from biosae.errors import ConfigError
 from unit.helpers_store import random_arrays, rows_of, write_published_store, write_store
 
 
@@ -158,6 +159,13 @@ def test_locate_is_the_inverse_of_row_numbers(tmp_path, arrays):
     store = ActivationStore.open(write_store(tmp_path / "s", arrays))
     sequence, position = store.locate(np.array([0, 49, 50, 299]))
     assert sequence.tolist() == [0, 0, 1, 5] and position.tolist() == [0, 49, 0, 49]
+
+
+@pytest.mark.parametrize("rows", [0, -1])
+def test_slabs_without_rows_are_refused(tmp_path, arrays, rows):
+    store = ActivationStore.open(write_store(tmp_path / "s", arrays))
+    with pytest.raises(ConfigError, match=rf"at least one row.*{rows}"):
+        next(store.slabs(rows))
 
 
 def test_conversion_from_float16_is_exact_for_every_code():

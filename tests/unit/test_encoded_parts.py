@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -30,9 +31,9 @@ N_SEQUENCES = 7
 FILES = ("top_activations.parquet", "node_stats.tsv", "node_stats.tsv.json")
 
 
-def notes(checkpoint: str = "a", store: str = "s", version: str = "1") -> dict:
+def notes(checkpoint: str = "a", store: str = "s", version: str = "1", device: str = "cpu") -> dict:
     made_by = {"inputs": [checkpoint], "store": store, "versions": {"torch": version}, "program": "p"}
-    return {"layer": LAYER.as_dict(), "provenance": made_by}
+    return {"layer": LAYER.as_dict(), "device": device, "provenance": made_by}
 
 
 @pytest.fixture(scope="module")
@@ -123,6 +124,7 @@ def test_a_part_twice_is_refused(store, tmp_path):
         ({"store": "t"}, "another store"),
         ({"top": 3}, "another settings"),
         ({"version": "2"}, "another versions"),
+        ({"device": "cuda"}, "another device"),
     ],
 )
 def test_parts_of_different_encodings_are_refused(store, tmp_path, told, named):
@@ -130,6 +132,49 @@ def test_parts_of_different_encodings_are_refused(store, tmp_path, told, named):
     other = encode(store, tmp_path / "other.h5", (3, 7), **told)
     with pytest.raises(InputError, match=rf"(?s)one\.h5 and .*other\.h5.*{named}"):
         EncodedParts([one, other])
+
+
+@pytest.mark.parametrize("most", [1, 2, 256])
+def test_files_are_opened_once_while_merging(store, whole, tmp_path, monkeypatch, most):
+    monkeypatch.setattr(encoded_parts, "RUN_ENTRIES", 1)
+    monkeypatch.setattr(encoded_parts, "RANGE_ENTRIES", 1)  # a range a node
+    monkeypatch.setattr(encoded_parts, "_OPEN_FILES", most)
+    parts = [encode(store, tmp_path / f"{i}.h5", span) for i, span in enumerate([(0, 4), (4, 7)])]
+    opened, open_file = [], h5py.File
+
+    def counted(path, *rest):
+        opened.append(open_file(path, *rest))
+        assert sum(map(bool, opened)) <= most
+        return opened[-1]
+
+    monkeypatch.setattr(encoded_parts.h5py, "File", counted)
+    write_encoded(parts, tmp_path / "out")
+    assert_same_files(tmp_path / "out", whole)
+    assert len(opened) == (4 if most > 1 else 2 + 2 * 3)  # to inspect them, and to merge
+    assert not any(opened)  # all are closed again
+
+
+def test_full_disk_while_encoding_and_joining_is_named(store, tmp_path):
+    part = encode(store, tmp_path / "part.h5")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2000, before[1]))
+    try:
+        for name, write in (
+            ("again", lambda path: encode(store, path)),
+            ("joined", lambda path: EncodedParts([part]).write(path)),
+        ):
+            with pytest.raises(InputError, match=rf"Cannot write.*{name}\.h5.*free space"):
+                write(tmp_path / f"{name}.h5")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert [path.name for path in tmp_path.iterdir()] == ["part.h5"]
+
+
+@pytest.mark.parametrize("span", [(4, 9), (3, 2), (-1, 2)])
+def test_sequences_that_the_store_has_not_are_refused(store, tmp_path, span):
+    with pytest.raises(ConfigError, match=r"no such range.*first <= last <= 7"):
+        encode(store, tmp_path / "part.h5", span)
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_file_that_is_no_part(store, tmp_path):

@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 
 from biosae import artefacts, encoded_parts
 from biosae.activations import ActivationStore
-from biosae.encoded_parts import rank_in_group
 from biosae.encoding import RunningTally, encode_part, encode_store, part_borders
 from biosae.errors import ConfigError, InputError
 from unit.helpers_store import (
@@ -90,11 +89,6 @@ def test_ties_go_to_the_earlier_sequence_and_position(tmp_path):
     assert got.top["sequence"].tolist() == [0, 0, 0, 0, 1, 1, 1, 1]
     assert got.top["position"].tolist() == [0, 1, 4, 5, 0, 1, 4, 5]
     assert got.top["rank"].tolist() == [1, 2, 3, 4, 5, 6, 7, 8]
-
-
-def test_rank_in_group():
-    assert rank_in_group(np.array([0, 0, 3, 4, 4, 4])).tolist() == [0, 1, 0, 0, 1, 2]
-    assert rank_in_group(np.array([], dtype=np.int64)).tolist() == []
 
 
 def test_zeros_that_a_model_pads_with_are_not_written(tmp_path):

@@ -7,7 +7,7 @@ import itertools
 import numpy as np
 import pytest
 
-from biosae.errors import ConfigError
+from biosae.errors import ConfigError, InputError
 from biosae.node_matching import best_partners, match_nodes, unit_rows
 
 
@@ -96,3 +96,13 @@ def test_a_zero_direction_stays_zero_and_no_room_is_refused():
     assert rows.tolist() == [[pytest.approx(0.6), pytest.approx(0.8)], [0.0, 0.0]]
     with pytest.raises(ConfigError, match="room for at least one node"):
         match_nodes(rows, rows, 0)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+@pytest.mark.parametrize("side", [0, 1])
+def test_directions_that_are_not_finite_are_refused(value, side):
+    """With NaN no pair need be each other's best: the rounds would never end."""
+    sets = [directions(0, 9), directions(1, 9)]
+    sets[side][4, 2] = value
+    with pytest.raises(InputError, match=r"NaN or infinity.*1 of 18 nodes"):
+        match_nodes(*sets, 2)

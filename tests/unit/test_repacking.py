@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -15,6 +16,7 @@ import pytest
 from biosae import repacking
 from biosae.activations import ActivationStore
 from biosae.errors import ConfigError, ContractError, InputError
+from biosae.number_conversion import Loss, convert
 from biosae.repacking import Target, repack_store
 from unit.helpers_store import (
     as_float32,
@@ -108,6 +110,16 @@ def test_numbers_that_float16_cannot_hold_are_refused_and_nothing_is_lost(tmp_pa
     repack_store(write_store(tmp_path / "fits", arrays), tmp_path / "new_fits", Target(dtype="float16"))
 
 
+def test_float64_becomes_float16_in_one_rounding():
+    """Just above the middle of two neighbours: float32 has the middle only, which is rounded down."""
+    raw = np.array([1 + 2.0**-11 + 2.0**-30, -1 - 2.0**-11 - 2.0**-30, 1 + 2.0**-11])
+    loss = Loss()
+    made = convert(raw, "float64", "float16", loss)
+    assert made.dtype == np.float16 and made.tolist() == [1 + 2.0**-10, -1 - 2.0**-10, 1]
+    assert raw.astype(np.float32).astype(np.float16).tolist() != made.tolist()  # what this guards against
+    assert loss.largest == 2.0**-11 and loss.vanished == 0
+
+
 def test_nan_is_refused_with_its_place(tmp_path):
     arrays = random_arrays([2], positions=60)
     arrays[0][1, 3, 2] = np.nan
@@ -163,6 +175,76 @@ def test_disk_that_is_too_small(tmp_path, monkeypatch):
     monkeypatch.setattr(repacking.shutil, "disk_usage", lambda path: type("usage", (), {"free": 100}))
     with pytest.raises(InputError, match="disk is too small"):
         repack_store(folder, tmp_path / "new", Target())
+
+
+def test_full_disk_in_mid_file_is_named_and_finished_files_are_kept(tmp_path):
+    folder = write_store(tmp_path / "old", random_arrays([1, 9], positions=60))
+    code = (
+        "import resource, runpy, sys\n"
+        "most = resource.getrlimit(resource.RLIMIT_FSIZE)[1]\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (8000, most))\n"
+        "runpy.run_path(sys.argv[0], run_name='__main__')\n"
+    )
+    code = f"import sys; sys.argv = sys.argv[1:]; sys.path.insert(0, {str(PROGRAM.parent)!r})\n" + code
+    command = [sys.executable, "-c", code, PROGRAM, "--activations", folder, "--output", tmp_path / "new"]
+    done = subprocess.run(list(map(str, command)), capture_output=True, text=True, check=False)
+    assert done.returncode == 2 and "Traceback" not in done.stderr, done.stderr
+    assert "activations_1.h5" in done.stderr and "free space; finished files are kept" in done.stderr
+    assert [path.name for path in (tmp_path / "new").iterdir()] == ["activations_0.h5"]
+
+
+def test_the_interval_table_is_checked_before_anything_is_written(tmp_path):
+    arrays = random_arrays([2, 1], positions=60)
+    for turned in (False, True):
+        folder = tmp_path / f"old_{turned}"
+        channels_first(folder, arrays) if turned else write_store(folder, arrays)
+        lines = (folder / "intervals.tsv").read_text().splitlines()
+        (folder / "intervals.tsv").write_text("\n".join(lines[:-1]) + "\n")
+        with pytest.raises(InputError, match=r"activations_1\.h5 holds rows without an interval"):
+            repack_store(folder, tmp_path / "new", Target(), turned)
+    assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize("foreign", ["activations_7.h5", "valid_seqs.bed", "intervals.tsv", "store.json"])
+def test_a_folder_of_another_store_is_refused(tmp_path, foreign):
+    folder = write_published_store(tmp_path / "old", random_arrays([1]))
+    (tmp_path / "new").mkdir()
+    (tmp_path / "new" / foreign).write_text("text")
+    with pytest.raises(InputError, match=rf"files of another store.*{foreign}.*name another folder"):
+        repack_store(folder, tmp_path / "new", Target())
+    assert [path.name for path in (tmp_path / "new").iterdir()] == [foreign]
+
+
+@pytest.mark.parametrize("place", ["file", "file/new"])
+def test_an_output_that_is_a_file_is_refused(tmp_path, place):
+    folder = write_store(tmp_path / "old", random_arrays([1]))
+    (tmp_path / "file").write_text("text")
+    with pytest.raises(InputError, match="output is not a folder"):
+        repack_store(folder, tmp_path / place, Target())
+
+
+def test_what_a_dead_run_left_is_removed_and_told(tmp_path, caplog):
+    folder = write_store(tmp_path / "old", random_arrays([1]))
+    (tmp_path / "new").mkdir()
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    alive = tmp_path / "new" / f".activations_1.h5.{os.getpid()}.tmp"
+    left = tmp_path / "new" / f".activations_0.h5.{dead.pid}.tmp"
+    for path in (alive, left):
+        path.write_text("12345")
+    repack_store(folder, tmp_path / "new", Target())
+    assert alive.exists() and not left.exists()
+    assert any("5 bytes left by a run that died" in text and left.name in text for text in caplog.messages)
+
+
+def test_files_tell_their_program_and_another_version_does_not_write_them_again(tmp_path, monkeypatch):
+    folder = write_store(tmp_path / "old", random_arrays([1]))
+    monkeypatch.setattr(repacking, "__version__", "0.0.1")
+    repack_store(folder, tmp_path / "new", Target())
+    monkeypatch.undo()
+    repack_store(folder, tmp_path / "new", Target())
+    with h5py.File(tmp_path / "new" / "activations_0.h5") as handle:
+        assert handle.attrs["program"] == "repack_activations.py, biosae 0.0.1"
 
 
 def test_lz4_needs_chunks_and_its_package(tmp_path, monkeypatch):

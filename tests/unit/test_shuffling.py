@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from pathlib import Path
 
@@ -201,9 +202,19 @@ def test_fault_stands_where_it_would_without_reading_ahead(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "fault", [{"batch_rows": 0}, {"readers": 0}, {"share": (2, 2)}, {"prefetch_pools": -1}]
+    "fault",
+    [
+        {"batch_rows": 0},
+        {"readers": 0},
+        {"share": (2, 2)},
+        {"prefetch_pools": -1},
+        {"seed": -1},
+        {"epoch": -1},
+    ],
 )
-def test_impossible_batches_are_refused(tmp_path, arrays, fault):
+@pytest.mark.parametrize("shuffle", [True, False])
+def test_impossible_batches_are_refused(tmp_path, arrays, fault, shuffle):
     store = ActivationStore.open(write_store(tmp_path / "s", arrays))
-    with pytest.raises(ConfigError, match=next(iter(fault)).split("_")[0]):
-        next(shuffled_batches(store, **{"batch_rows": 5, "seed": 0, **fault}))
+    (name, value), *_ = fault.items()
+    with pytest.raises(ConfigError, match=rf"{name}.*Got:.*'{name}': {re.escape(str(value))}"):
+        next(shuffled_batches(store, **{"batch_rows": 5, "seed": 0, "shuffle": shuffle, **fault}))

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from helpers_page import fill
-from safetensors.numpy import save_file
+from safetensors.numpy import load_file, save_file
 
 import compare_seeds
 from biosae.artefacts import check_table, read_table, write_json, write_table
@@ -209,6 +209,18 @@ def test_runs_that_differ_in_more_than_the_seed_are_refused(world, tmp_path):
         read_runs([runs[0], runs[0]], statistics)
     (runs[1] / "checkpoint" / "model.safetensors").write_bytes(b"x")
     with pytest.raises(InputError, match=r"Cannot read a checkpoint.*topk-s1"):
+        read_runs(runs, statistics)
+
+
+@pytest.mark.parametrize(("name", "value"), [("decoder.weight", np.nan), ("scale", np.inf)])
+def test_weights_that_are_not_finite_are_refused(world, name, value):
+    runs, statistics, *_ = world
+    path = runs[1] / "checkpoint" / "model.safetensors"
+    tensors = load_file(path)
+    tensors[name].flat[3] = value
+    save_file(tensors, path)
+    size = tensors[name].size
+    with pytest.raises(InputError, match=rf"NaN or infinity.*topk-s1.*{name}.*1 such values of {size}"):
         read_runs(runs, statistics)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -13,6 +15,8 @@ from biosae.activations import ActivationStore
 from biosae.errors import InputError
 from biosae.store_types import all_finite, is_bfloat16, torch_view
 from unit.helpers_store import as_float32, bfloat16_bits, random_arrays, rows_of, write_store
+
+SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
 
 
 def stream(store: ActivationStore) -> np.ndarray:
@@ -50,7 +54,7 @@ def test_the_other_byte_order_is_read_right(tmp_path, dtype):
     np.testing.assert_array_equal(stream(store), rows_of([arrays[0].astype(dtype)]))
 
 
-def test_files_that_begin_elsewhere_lie_elsewhere_or_were_never_written(tmp_path):
+def test_files_that_begin_elsewhere_or_lie_elsewhere(tmp_path):
     arrays = random_arrays([2])
     folder = write_store(tmp_path / "s", arrays)
     with h5py.File(folder / "activations_0.h5", "w", userblock_size=1024) as handle:
@@ -63,9 +67,90 @@ def test_files_that_begin_elsewhere_lie_elsewhere_or_were_never_written(tmp_path
     store = rewrite(folder, lambda handle: handle.create_dataset("x", (2, 50, 6), "f4", external=where))
     assert not store.direct
     np.testing.assert_array_equal(stream(store), rows_of(arrays))
-    store.close()
-    store = rewrite(folder, lambda handle: handle.create_dataset("x", (2, 50, 6), "f4", fillvalue=2.5))
-    assert not store.direct and (stream(store) == 2.5).all()
+
+
+def refused(folder: Path, make, *parts: str) -> None:
+    """Opening must fail for the file that ``make(handle)`` writes, with a message that holds ``parts``."""
+    with pytest.raises(InputError, match="would be read as zeros") as caught:
+        rewrite(folder, make)
+    for part in ("activations_0.h5, dataset '/x'", "extract this file again", *parts):
+        assert part in str(caught.value)
+
+
+def test_datasets_that_were_never_written_are_refused(tmp_path):
+    arrays = random_arrays([2])
+    folder = write_store(tmp_path / "s", arrays)
+    refused(folder, lambda handle: handle.create_dataset("x", (2, 50, 6), "f4"), "never written")
+    for options in ({}, {"compression": "gzip"}):
+
+        def half(handle: h5py.File, options=options) -> None:
+            handle.create_dataset("x", (2, 50, 6), "f4", chunks=(1, 20, 6), **options)[0] = arrays[0][0]
+
+        refused(folder, half, "3 of 6 chunks written")
+
+    def whole(handle: h5py.File) -> None:
+        handle.create_dataset("x", (2, 50, 6), "f4", chunks=(1, 20, 6), maxshape=(None, 50, 6))[:] = arrays[0]
+
+    np.testing.assert_array_equal(stream(rewrite(folder, whole)), rows_of(arrays))
+
+
+def test_a_virtual_dataset_needs_all_its_sources(tmp_path):
+    arrays = random_arrays([2])
+    folder, other = write_store(tmp_path / "s", arrays), tmp_path / "s" / "other.h5"
+
+    def write_source(array: np.ndarray, **options) -> None:
+        with h5py.File(other, "w") as handle:
+            handle.create_dataset("y", array.shape, "f4", **options)[:] = array
+
+    def virtual(handle: h5py.File, name: str = "other.h5", rows: int = 2) -> None:
+        layout = h5py.VirtualLayout((2, 50, 6), "f4")
+        layout[:rows] = h5py.VirtualSource(name, "y", (2, 50, 6))[:rows]
+        handle.create_virtual_dataset("x", layout)
+
+    write_source(arrays[0])
+    for name in ("other.h5", str(other)):
+        store = rewrite(folder, lambda handle, name=name: virtual(handle, name))
+        np.testing.assert_array_equal(stream(store), rows_of(arrays))
+        store.close()
+    refused(folder, lambda handle: virtual(handle, rows=1), "sources for 300 of 600 numbers")
+    write_source(arrays[0][:1])
+    refused(folder, virtual, "other.h5: shape (1, 50, 6)")
+    with h5py.File(other, "w") as handle:
+        handle.create_dataset("y", (2, 50, 6), "f4")
+    refused(folder, virtual, "'y' in other.h5: a dataset that was never written")
+    other.unlink()
+    refused(folder, virtual, "its source 'y' in other.h5 cannot be read")
+
+
+@pytest.mark.parametrize("limit_bytes", [100, 3000, 20_000])
+@pytest.mark.parametrize(
+    "options", [{}, {"chunks": (1, 50, 6)}, {"chunks": (1, 50, 6), "compression": "gzip"}]
+)
+def test_a_full_disk_is_named_and_the_process_lives_on(tmp_path, limit_bytes, options):
+    """HDF5 alone ends the process some time after a file could not be closed."""
+    code = (
+        "import resource, sys, h5py, numpy as np\n"
+        "from pathlib import Path\n"
+        "from biosae.errors import InputError\n"
+        "from biosae.store_files import new_hdf5\n"
+        "most = resource.getrlimit(resource.RLIMIT_FSIZE)[1]\n"
+        f"resource.setrlimit(resource.RLIMIT_FSIZE, ({limit_bytes}, most))\n"
+        "path = Path(sys.argv[1])\n"
+        "try:\n"
+        "    with new_hdf5(path, 'wanted.h5') as handle:\n"
+        f"        data = handle.create_dataset('x', (40, 50, 6), 'f8', **{options})\n"
+        "        for i in range(40):\n"
+        "            data[i] = np.random.rand(50, 6)\n"
+        "except InputError as error:\n"
+        "    print(error)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))\n"
+        "with new_hdf5(path, 'again.h5') as handle:\n"
+        "    handle['x'] = 1\n"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path / "made.h5")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=SCRIPTS)
+    assert done.returncode == 0 and not done.stderr, done.stderr
+    assert "wanted.h5" in done.stdout and "finished files are kept" in done.stdout
 
 
 def test_bfloat16_is_a_type_that_any_hdf5_tool_understands(tmp_path):

@@ -64,7 +64,7 @@ def test_each_run_has_its_files_and_ends_as_alone(trained, inputs):
 
 def test_several_processes_train_in_one_job(inputs):
     folder, config = inputs
-    changed = {**config, "results": "two", "sae": {**config["sae"], "gpus": 2}}
+    changed = {**config, "results": "two", "sae": {**config["sae"], "gpus": 2, "device": "auto"}}
     target = str(Path("two", *Path(RUNS[0]).parts[1:]) / WEIGHTS)
     result = helpers.snakemake(folder, changed, target)
     log = (folder / "two/logs/tiny/train_together.log").read_text()

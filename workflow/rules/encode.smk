@@ -3,7 +3,8 @@
 # Reads:  {run}/checkpoint/, the encoded store
 # Writes: {run}/top_activations.parquet, node_stats.tsv; {run}/encoded/part_{i}_of_{n}.h5 on the way
 # GPU:    encode_activations and encode_part use one where the job has one
-# Parts:  encode.encode_parts jobs share the sequences; results do not depend on their number.
+# Parts:  encode.encode_parts jobs share the sequences; results do not depend on their number. All must run on
+#         one type of device, all with a GPU or all without: merge_encoded refuses a mixture.
 ENCODE_PARTS = CONFIG["encode"]["encode_parts"]
 ENCODE_OPTIONS = section("encode", "top_per_part", "parts_per_sequence") + PAD + DEVICE
 
