@@ -101,8 +101,7 @@ def train_many(
 
     Args:
         validates: each gives ``evaluation.evaluate``'s figures of its model.
-        recipes: all with the same stream (``feeding.check_one_stream``).
-        outputs: folder of each ``state.pt``; ``remove_state`` once the results are written.
+        recipes: of one stream. outputs: folder of each ``state.pt``, for ``remove_state`` in the end.
         validation_identity: what each of ``validates`` depends on, plain values, kept in the states.
         keep_last_state: save when training ends, too, however short it was.
         resume: continue from states in ``outputs`` (see ``Group``); False: overwrite them.
@@ -111,7 +110,7 @@ def train_many(
 
     Raises:
         TrainingError: not finite; a state cannot be written; a signal asked to stop.
-        InputError: a state is damaged or of another run; a store cannot be read.
+        InputError: a state is damaged or of another run, or a store.
     """
     resolved = zip(recipes, models, strict=True)
     recipes = [with_precision(r.for_store(store.positions), m.shift.device) for r, m in resolved]
