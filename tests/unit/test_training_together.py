@@ -95,8 +95,13 @@ class _Killed(Exception):
     pass
 
 
-@pytest.mark.parametrize(("victim", "step"), [("plain", 0), ("wide", 7), ("auxk", 21), ("plain", 29)])
-def test_all_go_on_together(stores, alone, tmp_path, monkeypatch, victim, step):
+@pytest.mark.parametrize(
+    ("victim", "step", "turn"),
+    [("plain", 0, 0), ("wide", 7, 0), ("wide", 12, 8), ("auxk", 21, 21), ("plain", 29, 29)],
+)
+def test_all_go_on_together(stores, alone, tmp_path, monkeypatch, victim, step, turn):
+    """From the turn of up to TURN steps in which one died: 0 to 20 and 21 to 29 are the epochs."""
+    assert training_group.TURN == 8
     original = Trainer.train_step
 
     def dying(self, batch):
@@ -116,7 +121,7 @@ def test_all_go_on_together(stores, alone, tmp_path, monkeypatch, victim, step):
 
     monkeypatch.setattr(Trainer, "train_step", counting)
     assert_same(run(stores, tmp_path, *RECIPES), alone)
-    assert min(number for _, number in taken) == step
+    assert min(number for _, number in taken) == turn
     assert len(set(taken)) == len(taken)
     for name in RECIPES:
         remove_state(tmp_path / name)
@@ -169,26 +174,26 @@ def test_one_that_diverges_stops_all_and_costs_the_others_nothing(stores, alone,
     with pytest.raises(TrainingError, match=r"loss is not finite.*: auxk, step 12 of 30"):
         run(stores, tmp_path, "plain", "auxk", "wide")
     assert not (tmp_path / "auxk").exists()
-    assert (step_of(tmp_path / "plain"), step_of(tmp_path / "wide")) == (12, 11)
+    assert (step_of(tmp_path / "plain"), step_of(tmp_path / "wide")) == (16, 8)
     assert_same(run(stores, tmp_path, "plain", "wide"), alone)
 
 
 class _Asked(Ranks):
-    """Another process of the job got a signal before step 5."""
+    """Another process of the job got a signal before the third turn."""
 
     calls = 0
 
     def agree(self, error, *flags):
         self.calls += bool(flags)
-        return [self.calls == 6 or flag for flag in super().agree(error, *flags)]
+        return [self.calls == 3 or flag for flag in super().agree(error, *flags)]
 
 
 def test_a_signal_to_another_process_stops_this_one(stores, alone, tmp_path):
     with pytest.raises(
-        TrainingError, match=r"asked to stop \(by a signal to another process\).*step 5 of 30"
+        TrainingError, match=r"asked to stop \(by a signal to another process\).*step 16 of 30"
     ):
         run(stores, tmp_path, "plain", "wide", ranks=_Asked())
-    assert (step_of(tmp_path / "plain"), step_of(tmp_path / "wide")) == (5, 5)
+    assert (step_of(tmp_path / "plain"), step_of(tmp_path / "wide")) == (16, 16)
     assert_same(run(stores, tmp_path, "plain", "wide"), alone)
 
 
