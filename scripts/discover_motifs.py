@@ -24,7 +24,7 @@ def arguments() -> argparse.Namespace:
     add("--significance", type=float, default=0.05, help="q below which a motif is significant")
     add("--output", type=Path, help="folder of the tables; not needed for one FASTA with --meme-dir")
     add("--meme-dir", type=Path, help="folder of {rank}_n{node}/meme.txt; else OUTPUT/meme")
-    add("--tables-only", action="store_true", help="write no meme.txt, keep no output of a tool")
+    add("--tables-only", action="store_true", help="write no meme.txt and no evidence, keep no tool output")
     add_discovery_options(parser)
     cli.add_seed(parser)
     cli.add_threads(parser)
@@ -50,7 +50,8 @@ def main() -> None:
     results = jobs.discover_nodes(nodes, wanted, args.background, meme_dir, args.threads)
     if args.fasta.is_dir():
         inputs = [path for path in (args.manifest, args.background) if path]
-        jobs.write_results(results, wanted, args.output, part, inputs, args.significance)
+        evidence = not args.tables_only
+        jobs.write_results(results, wanted, args.output, part, inputs, args.significance, evidence)
     jobs.refuse_failures(results)
 
 

@@ -6,6 +6,11 @@ from pathlib import Path
 
 from biosae import cli
 
+PRINTED = (
+    *("motif_recall", "motif_precision", "assignment_f1", "detectors_found"),
+    *("splitting", "merging", "absorption", "position_error_bp"),
+)
+
 
 def main() -> None:
     """Parse, score, write, print."""
@@ -36,12 +41,12 @@ def main() -> None:
     from biosae.synthetic.recovery import score_run, write_recovery
 
     run, truth = arguments.run, arguments.truth
-    figures, table = score_run(run, truth, arguments.activations, arguments.pad_bp, arguments.threads)
+    scored = score_run(run, truth, arguments.activations, arguments.pad_bp, arguments.threads)
     inputs = [run / "selected_nodes.tsv", run / "motifs.tsv", truth / "detectors.tsv"]
     made_by = provenance("score_recovery", {"pad_bp": arguments.pad_bp}, inputs)
-    write_recovery(figures, table, arguments.output or run / "recovery.json", made_by)
-    for name in ("motif_recall", "motif_precision", "assignment_f1", "position_error_bp"):
-        value = figures[name]
+    write_recovery(*scored, arguments.output or run / "recovery.json", made_by)
+    for name in PRINTED:
+        value = scored[0][name]
         print(f"{name}\t{'none' if value is None else format(value, '.3f')}")
 
 

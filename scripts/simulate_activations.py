@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import MISSING, fields
+from argparse import BooleanOptionalAction
+from dataclasses import MISSING, Field, fields
 from pathlib import Path
 
 from biosae import cli
 from biosae.synthetic.settings import SyntheticSettings
+
+
+def _option(setting: Field) -> dict:
+    """How argparse reads one setting: a switch, a list, or one value."""
+    common = {"default": setting.default, "help": setting.metadata["help"]}
+    if isinstance(setting.default, bool):
+        return {**common, "action": BooleanOptionalAction}
+    several = {"nargs": "*"} if isinstance(setting.default, tuple) else {}
+    return {**common, **several, "type": setting.metadata["of"]}
 
 
 def main() -> None:
@@ -18,12 +28,7 @@ def main() -> None:
     parser.add_argument("--motif-ids", nargs="+", required=True, help="ids of the matrices to plant")
     for setting in fields(SyntheticSettings):
         if setting.default is not MISSING:
-            parser.add_argument(
-                f"--{setting.name.replace('_', '-')}",
-                type=type(setting.default),
-                default=setting.default,
-                help=setting.metadata["help"],
-            )
+            parser.add_argument(f"--{setting.name.replace('_', '-')}", **_option(setting))
     parser.add_argument("--output", type=Path, required=True, help="folder to write (replaced whole)")
     arguments = vars(parser.parse_args())
     database, output = arguments.pop("database"), arguments.pop("output")
@@ -33,8 +38,8 @@ def main() -> None:
     from biosae.synthetic.simulate import simulate
 
     torch.set_num_threads(1)  # sums in another order would change the last bits, and so the bytes
-    arguments["motif_ids"] = tuple(arguments["motif_ids"])
-    simulate(SyntheticSettings(**arguments), database, output)
+    values = {name: tuple(value) if isinstance(value, list) else value for name, value in arguments.items()}
+    simulate(SyntheticSettings(**values), database, output)
 
 
 if __name__ == "__main__":

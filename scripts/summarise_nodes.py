@@ -20,21 +20,24 @@ def main() -> None:
         type=cli.existing_path,
         help="stability.tsv of the run; none where the grid has one seed",
     )
+    parser.add_argument(
+        "--coactivation",
+        type=cli.existing_path,
+        help="coactivation.tsv of the run; none where it was compared with no other",
+    )
     parser.add_argument("--output", type=Path, required=True, help="nodes.tsv to write")
     arguments = parser.parse_args()
     paths = [arguments.run / name for name in NODE_INPUTS]
-    tables = [
-        artefacts.read_table(path, schema) for path, schema in zip(paths, NODE_INPUTS.values(), strict=True)
-    ]
-    given, stability = arguments.stability, None
-    if given is not None:
-        stability = artefacts.read_table(given, "stability")
-    nodes = build_nodes(*tables, arguments.significance, stability)
-    settings = {
-        "significance": arguments.significance,
-        "stability": "one seed" if given is None else given.name,
-    }
-    made_by = artefacts.provenance("summarise_nodes.py", settings, [*paths, *([given] if given else [])])
+    schemas = NODE_INPUTS.values()
+    tables = {name: artefacts.read_table(path, name) for path, name in zip(paths, schemas, strict=True)}
+    other = {name: getattr(arguments, name) for name in ("stability", "coactivation")}
+    read = {name: artefacts.read_table(path, name) for name, path in other.items() if path is not None}
+    nodes = build_nodes(tables, arguments.significance, **read)
+    settings = {"significance": arguments.significance}
+    missing = {"stability": "one seed", "coactivation": "no other run"}
+    settings |= {name: missing[name] if path is None else path.name for name, path in other.items()}
+    given = [path for path in other.values() if path is not None]
+    made_by = artefacts.provenance("summarise_nodes.py", settings, [*paths, *given])
     artefacts.write_table(nodes, arguments.output, "nodes", made_by)
 
 

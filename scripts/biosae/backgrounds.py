@@ -99,7 +99,7 @@ def draw_background(
         candidates = candidate_windows(
             intervals, width, n_windows * DRAWS_PER_WINDOW, np.random.default_rng(seed)
         )
-        stratum = _candidate_strata(candidates, width, genome)
+        stratum = candidate_strata(candidates, width, genome)
         n_candidates, n_other_letter = len(candidates), int((stratum < 0).sum())
         chosen = candidates[_first_of_each(stratum, wanted)].reset_index(drop=True)
     letters = cut_windows(chosen["chrom"], chosen["start"].to_numpy(), width, genome)
@@ -128,8 +128,8 @@ def candidate_windows(
     return pd.DataFrame({"chrom": merged["chrom"].to_numpy()[block], "start": start})
 
 
-def _candidate_strata(candidates: pd.DataFrame, width: int, genome: Genome) -> np.ndarray:
-    """Stratum of each candidate, -1 where it holds a letter other than A, C, G, T."""
+def candidate_strata(candidates: pd.DataFrame, width: int, genome: Genome) -> np.ndarray:
+    """Stratum of each window (chrom, start), (n,) int64, -1 where it holds another letter than A, C, G, T."""
     stratum = np.full(len(candidates), -1, dtype=np.int64)
     start = candidates["start"].to_numpy()
     codes, names = pd.factorize(candidates["chrom"])

@@ -1,11 +1,11 @@
 """Checkpoints that explain themselves: ``model.safetensors`` and ``config.json`` in one folder.
 
 Tensors (float32): ``shift``, ``scale`` (channels,) of the normaliser and ``decoder.weight``
-(channels, n_nodes) for every kind; every kind but ``raw`` also has ``encoder.weight`` (n_nodes, channels),
-``pre_bias`` (channels,) and ``latent_bias`` (n_nodes,), and kinds ``batchtopk`` and ``matryoshka`` a
-scalar ``threshold``. ``config.json`` holds the structure (kind,
-n_nodes, channels, k, layer_norm) and what its maker added: layer, store fingerprint, recipe, seed,
-versions. No stage downstream needs anything else.
+(channels, n_nodes) for every kind; every kind but ``raw`` also has ``encoder.weight`` (n_nodes, channels).
+Kinds ``pca`` and ``ica`` have ``mean`` (channels,); the others ``pre_bias`` (channels,) and ``latent_bias``
+(n_nodes,), and kinds ``batchtopk`` and ``matryoshka`` a scalar ``threshold``. ``config.json`` holds the
+structure (kind, n_nodes, channels, k, layer_norm) and what its maker added: role (``sae``, or which null
+the run is), layer, store fingerprint, recipe, seed, versions. No stage downstream needs anything else.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from safetensors.torch import load_file, save_file
 
 from biosae.artefacts import atomic_directory, write_json
 from biosae.errors import ConfigError, InputError
+from biosae.linear import LINEAR, LinearNodes, build_linear
 from biosae.model import KINDS, SAE, BatchTopKSAE, Dictionary, RawChannels, build
 
 WEIGHTS, CONFIG = "model.safetensors", "config.json"
@@ -37,6 +38,8 @@ def model_tensors(model: Dictionary) -> dict[str, torch.Tensor]:
         }
     if isinstance(model, BatchTopKSAE):
         tensors["threshold"] = model.threshold
+    if isinstance(model, LinearNodes):
+        tensors |= {"encoder.weight": model.encoder_weights(), "mean": model.mean}
     return {name: tensor.detach().float().cpu().contiguous() for name, tensor in tensors.items()}
 
 
@@ -53,9 +56,13 @@ def build_model(structure: dict, tensors: dict[str, torch.Tensor], where: object
         shapes |= {"encoder.weight": (n_nodes, channels), "pre_bias": (channels,), "latent_bias": (n_nodes,)}
     if issubclass(KINDS.get(kind, Dictionary), BatchTopKSAE):
         shapes["threshold"] = ()
+    if kind in LINEAR:
+        shapes |= {"encoder.weight": (n_nodes, channels), "mean": (channels,)}
     check_tensors(tensors, shapes, where)
     if kind == RawChannels.kind:
         return RawChannels(channels, tensors["shift"], tensors["scale"])
+    if kind in LINEAR:
+        return build_linear(kind, tensors, where)
     normaliser = tensors["shift"], tensors["scale"]
     model = build(kind, channels, n_nodes, structure["k"], structure["layer_norm"], *normaliser)
     with torch.no_grad():
@@ -154,11 +161,12 @@ def _read_config(path: Path) -> dict:
         for name, kind in _STRUCTURE.items()
         if not isinstance(config, dict) or type(config.get(name)) is not kind
     ]
-    if wrong or config["kind"] not in (*KINDS, RawChannels.kind):
+    known = [*KINDS, RawChannels.kind, *LINEAR]
+    if wrong or config["kind"] not in known:
         raise InputError(
             "A checkpoint's config is incomplete or of an unknown kind",
             got=config if wrong else config["kind"],
-            expected=f"{list(_STRUCTURE)}, kind one of {[*KINDS, RawChannels.kind]}",
+            expected=f"{list(_STRUCTURE)}, kind one of {known}",
             where=path,
         )
     return config

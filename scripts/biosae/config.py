@@ -5,7 +5,6 @@ Read while Snakemake parses, in every job anew: this module imports nothing heav
 
 from __future__ import annotations
 
-import itertools
 import re
 from dataclasses import fields
 from pathlib import Path
@@ -13,13 +12,26 @@ from pathlib import Path
 import yaml
 from jsonschema import Draft202012Validator
 
+from biosae.config_inputs import check_inputs, data_store, encoded_store, store_files
 from biosae.errors import ConfigError
-from biosae.geometry import Layer, find_layer
-from biosae.recipes import PRESETS, Recipe, recipe_of, resolve_k
+from biosae.recipes import Recipe, recipe_of
+from biosae.run_grid import DATA, SHAPELESS, TRAINED_KINDS, TRAINED_ROLES, layer_of, nulls_of, runs
+
+__all__ = [
+    "DATA",
+    "SHAPELESS",
+    "TRAINED_KINDS",
+    "TRAINED_ROLES",
+    "check_inputs",
+    "data_store",
+    "encoded_store",
+    "layer_of",
+    "nulls_of",
+    "runs",
+    "store_files",
+]
 
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?")
-_FILE_NUMBER = re.compile(r"activations_(\d+)\.h5")
-TRAINED_KINDS = ("topk", "batchtopk", "matryoshka", "relu")
 
 
 def load_config(config: dict, schema_path: Path) -> dict:
@@ -45,6 +57,7 @@ def load_config(config: dict, schema_path: Path) -> dict:
     layer_of(full)  # an unknown geometry is a fault of the configuration too
     runs(full)
     _check_training(full["sae"])
+    _check_baselines(full)
     return full
 
 
@@ -57,6 +70,26 @@ def _check_training(sae: dict) -> None:
             "sae.gpus asks for several GPUs, but sae.device is cpu",
             got=sae["gpus"],
             mend="set sae.device to auto or cuda, or sae.gpus to 1",
+        )
+
+
+def _check_baselines(full: dict) -> None:
+    """Refuse baselines that cannot be made."""
+    if "random_model" in full["baselines"] and full["activations"]["random_model"] is None:
+        raise ConfigError(
+            "Baseline random_model needs activations of the model with random weights",
+            got="activations.random_model: null",
+            expected="activations.random_model: {train: FOLDER, validation: FOLDER}",
+            mend="give these stores, or take random_model out of baselines",
+        )
+    settings, channels = full["baseline_settings"], layer_of(full).channels
+    components = settings["components"] or channels
+    if {"pca", "ica"} & set(full["baselines"]) and components > min(channels, settings["sample_positions"]):
+        raise ConfigError(
+            "A baseline cannot have more components than channels, nor than positions it is fitted on",
+            got=f"{components} components",
+            expected=f"at most {channels} channels and {settings['sample_positions']} sampled positions",
+            mend="lower baseline_settings.components or raise baseline_settings.sample_positions",
         )
 
 
@@ -93,46 +126,6 @@ def _complete(value: object, schema: dict) -> object:
     return full
 
 
-def layer_of(config: dict) -> Layer:
-    """The layer that the configuration names."""
-    given = {key: value for key, value in config["layer"].items() if key != "name"}
-    return find_layer(config["layer"]["name"], given)
-
-
-def runs(config: dict) -> dict[str, dict]:
-    """Every run of the configuration: name -> what distinguishes it, in the order of the grid.
-
-    A trained run has kind, expansion, k (resolved to a count; kind relu has none, and is there once
-    whatever the k of the others), learning_rate and seed; a baseline has kind only.
-    """
-    layer = layer_of(config)
-    found: dict[str, dict] = {}
-    for kind, expansion, (k, k_of), rate, seed in itertools.product(*_axes(config["sae"])):
-        size, part = {}, ""
-        if kind != "relu":
-            size = {"k": resolve_k(k, k_of, layer.channels, expansion * layer.channels)}
-            part = f"-k{size['k']}"
-        name = f"{kind}-x{expansion}{part}-lr{rate:g}-s{seed}"
-        if name in found and kind != "relu":
-            raise ConfigError(
-                "Two runs of the grid have one name",
-                got=name,
-                mend="leave out one of two k of the same count, or of two nearly equal learning rates",
-            )
-        found[name] = {"kind": kind, "expansion": expansion, **size, "learning_rate": rate, "seed": seed}
-    for kind in config["baselines"]:
-        found[kind] = {"kind": kind}
-    return found
-
-
-def _axes(sae: dict) -> tuple[list, ...]:
-    """Kinds, expansions, (k, what it is counted of), learning rates and seeds; null is the preset's value."""
-    grid, preset = sae["grid"], PRESETS[sae["preset"]]
-    sizes = [(k, sae["k_of"]) for k in grid["k"]] if grid["k"] else [(preset.k, preset.k_of)]
-    expansions = grid["expansion"] or [preset.expansion]
-    return grid["kind"], expansions, sizes, grid["learning_rate"] or [preset.learning_rate], grid["seed"]
-
-
 def options(values: dict, only: tuple[str, ...] | None = None) -> list[str]:
     """Command-line options for a section: ``top_per_part: 8`` -> ``["--top-per-part", "8"]``.
 
@@ -156,16 +149,56 @@ def options(values: dict, only: tuple[str, ...] | None = None) -> list[str]:
 
 def run_options(config: dict, name: str) -> list[str]:
     """Command-line options of ``train_sae`` for one run."""
-    return options({**_shared(config), **runs(config)[name]})
+    return options({**_shared(config), **_own(runs(config)[name])})
 
 
 def together_options(config: dict) -> list[str]:
-    """Command-line options of ``train_sae`` for all trained runs, on one stream."""
+    """Command-line options of ``train_sae`` for all runs trained on the given store, on one stream."""
     words = options(_shared(config))
-    for name, run in runs(config).items():
-        if run["kind"] in TRAINED_KINDS:
-            words += ["--dictionary", name, *(f"{key}={value}" for key, value in run.items())]
+    for name in trained_runs(config, "given"):
+        own = _own(runs(config)[name])
+        words += ["--dictionary", name, *(f"{key}={str(value).lower()}" for key, value in own.items())]
     return words
+
+
+def trained_runs(config: dict, *data: str) -> list[str]:
+    """Names of the runs that are trained; only those of some ``data``, if given."""
+    found = {name: run for name, run in runs(config).items() if run["role"] in TRAINED_ROLES}
+    return [name for name, run in found.items() if not data or run["data"] in data]
+
+
+def _own(run: dict) -> dict:
+    """What ``train_sae`` is told of one run beside what all share; a plain SAE's role is its default."""
+    own = {key: value for key, value in run.items() if key not in ("data", "role")}
+    if run["role"] != "sae":
+        own["role"] = run["role"]
+    return own | ({"frozen_decoder": True} if run["role"] == "frozen" else {})
+
+
+def baseline_options(config: dict, name: str) -> list[str]:
+    """Command-line options of ``build_baseline`` for one run."""
+    run, settings = runs(config)[name], config["baseline_settings"]
+    words = {"kind": run["role"], "sample_positions": settings["sample_positions"], "seed": settings["seed"]}
+    if run["role"] == "random":
+        words |= {key: run[key] for key in ("expansion", "k", "seed")}
+        words["layer_norm"] = config["sae"]["layer_norm"]
+    else:
+        words["components"] = settings["components"]
+    shared = ("preset", "normaliser", "evaluation_positions", "device")
+    return options({**words, **{key: config["sae"][key] for key in shared}})
+
+
+def permuting_options(config: dict) -> list[str]:
+    """Command-line options of ``permute_activations``.
+
+    As many sequences as a node needs to be kept and to fill its seqlets: each gives it
+    ``top_per_part`` x ``parts_per_sequence`` top positions at most.
+    """
+    encode, settings = config["encode"], config["baseline_settings"]
+    wanted = max(config["select"]["min_nonzero"], config["seqlets"]["per_node"])
+    least = -(-wanted // (encode["top_per_part"] * encode["parts_per_sequence"]))
+    words = {"positions": settings["permuted_positions"], "least_sequences": max(2, least)}
+    return options({**words, "seed": settings["seed"]})
 
 
 def _shared(config: dict) -> dict:
@@ -201,81 +234,3 @@ def annotation_options(config: dict) -> list[str]:
         for entry in config["landscape"]["annotations"]
         for word in ("--annotation", entry["name"], entry["path"], str(entry["class_column"]))
     ]
-
-
-def encoded_store(config: dict) -> str:
-    """The folder of the store that is encoded."""
-    split = config["activations"]["encode"]
-    return config["activations"].get(split, split) if split in ("train", "validation") else split
-
-
-def store_files(folder: str | Path) -> list[str]:
-    """The files of an activation store: HDF5 files by number, then the interval table and ``store.json``."""
-    folder = Path(folder)
-    numbered = sorted(
-        (int(m[1]), p) for p in folder.glob("activations_*.h5") if (m := _FILE_NUMBER.fullmatch(p.name))
-    )
-    tables = sorted(p for p in folder.glob("*.bed") if p.name.endswith("_seqs.bed"))
-    extra = [folder / name for name in ("intervals.tsv", "store.json") if (folder / name).is_file()]
-    return [str(path) for path in [*(p for _, p in numbered), *tables, *extra]]
-
-
-def _store_problems(key: str, folder: str) -> list[str]:
-    files = [Path(file).name for file in store_files(folder)]
-    numbers = sorted(int(m[1]) for file in files if (m := _FILE_NUMBER.fullmatch(file)))
-    if not Path(folder).is_dir():
-        return [f"{key}: no such folder: {folder}"]
-    if not numbers:
-        return [f"{key}: no file activations_<number>.h5 in {folder}"]
-    problems = []
-    gaps = sorted(set(range(numbers[0], numbers[-1] + 1)) - set(numbers))
-    if numbers[0] > 1:
-        gaps = list(range(1, numbers[0])) + gaps
-    if gaps:
-        problems.append(
-            f"{key}: activations_{gaps[0]}.h5 is missing in {folder} ({len(gaps)} gap(s) in the numbers)"
-        )
-    tables = [file for file in files if file.endswith("_seqs.bed") or file == "intervals.tsv"]
-    if len(tables) != 1:
-        problems.append(
-            f"{key}: {folder} holds {len(tables)} interval tables, expected one *_seqs.bed or intervals.tsv"
-        )
-    return problems
-
-
-def check_inputs(config: dict, made_here: str | None = None) -> None:
-    """Check that every raw input is there, cheaply, before the plan is made.
-
-    Snakemake says "Nothing to be done" when a final file exists and a raw input is gone.
-
-    Args:
-        made_here: a folder whose files the workflow makes itself (the demo's); they are not raw.
-
-    Raises:
-        ConfigError: lists every missing input.
-    """
-    problems: list[str] = []
-    made = str(made_here) + "/" if made_here else "\0"
-    stores = {
-        "activations.train": config["activations"]["train"],
-        "activations.validation": config["activations"]["validation"],
-    }
-    stores["activations.encode"] = encoded_store(config)
-    for key, folder in stores.items():
-        if not folder.startswith(made):
-            problems += _store_problems(key, folder)
-    files = {"genome": config["genome"], "matching.database": config["matching"]["database"]}
-    for index, entry in enumerate(config["landscape"]["annotations"]):
-        files[f"landscape.annotations.{index}.path"] = entry["path"]
-    problems += [
-        f"{key}: no such file: {path}"
-        for key, path in files.items()
-        if not path.startswith(made) and not Path(path).is_file()
-    ]
-    if problems:
-        raise ConfigError(
-            f"{len(problems)} raw input(s) are not there:\n"
-            + "\n".join(f"  {line}" for line in problems)
-            + "\n ",
-            mend="correct the paths in the config; they are relative to the folder where snakemake runs",
-        )

@@ -19,6 +19,7 @@ there it is undone without the 1e-5. Further kinds choose their nodes otherwise 
     relu        every value > 0; the loss has an L1 term on values times decoder norms
                 (Conerly et al., "Update on how we train SAEs", Transformer Circuits, April 2024)
     raw         the channels themselves, both signs: a baseline
+    pca, ica    linear scores of the channels, both signs: baselines (``biosae.linear``)
 
 ``Dictionary.select`` finds the codes in evaluation; ``encode_block``, the fast path of encoding, and
 training normalise rows in a kernel of their own, so that values may differ from it in the last bits.

@@ -10,6 +10,7 @@ import pandas as pd
 
 from biosae.artefacts import conform
 from biosae.errors import ContractError
+from biosae.explanations import explain, strongest_classes
 from biosae.motifs.naming import log10_e, naming_pairs
 
 NODE_INPUTS = {  # file in the run folder -> its schema
@@ -19,8 +20,19 @@ NODE_INPUTS = {  # file in the run folder -> its schema
     "matches.tsv": "matches",
     "calibration.tsv": "calibration",
     "motif_clusters.tsv": "motif_clusters",
+    "repeats.tsv": "repeats",
+    "specificity.tsv": "specificity",
 }
 _STATISTICS = ["rank", "node", "num_nonzero", "mean_act", "max_act", "density", "n_sequences"]
+_SPECIFICITY = [
+    "node",
+    "seqlets_with_motif",
+    "hits_fired",
+    "motif_f1",
+    "motif_auroc",
+    "strand_class",
+    "partner_node",
+]
 _SEQLETS = ["node", "n_seqlets", "gc_share", "repeat_share"]
 _MOTIF = {
     "motif_id": "best_motif_id",
@@ -51,23 +63,27 @@ def _only_in(first: pd.Series, second: pd.Series) -> list:
     return sorted(set(first.tolist()) - set(second.tolist()))
 
 
-def _check_partners(
-    selected: pd.DataFrame,
-    manifest: pd.DataFrame,
-    motifs: pd.DataFrame,
-    matches: pd.DataFrame,
-    calibration: pd.DataFrame,
-    clusters: pd.DataFrame,
-):
-    """Raise ContractError unless the tables speak of the same nodes and motifs."""
+def _check_partners(tables: dict[str, pd.DataFrame]) -> None:
+    """Raise ContractError unless the tables (keys: schemas) speak of the same nodes and motifs."""
+    selected, manifest, calibration = (
+        tables[name]["node"] for name in ("selected_nodes", "seqlet_manifest", "calibration")
+    )
+    motifs, specific = tables["motifs"], tables["specificity"]["node"]
     links = (
-        ("selected nodes have no row in the seqlet manifest", selected["node"], manifest["node"]),
-        ("nodes of the seqlet manifest were not selected", manifest["node"], selected["node"]),
-        ("nodes with motifs were not selected", motifs["node"], selected["node"]),
-        ("queries of the matches are not in the motif table", matches["query"], motifs["motif_id"]),
-        ("motifs of the clusters are not in the motif table", clusters["motif_id"], motifs["motif_id"]),
-        ("selected nodes were not calibrated", selected["node"], calibration["node"]),
-        ("calibrated nodes were not selected", calibration["node"], selected["node"]),
+        ("selected nodes have no row in the seqlet manifest", selected, manifest),
+        ("nodes of the seqlet manifest were not selected", manifest, selected),
+        ("nodes with motifs were not selected", motifs["node"], selected),
+        ("queries of the matches are not in the motif table", tables["matches"]["query"], motifs["motif_id"]),
+        (
+            "motifs of the clusters are not in the motif table",
+            tables["motif_clusters"]["motif_id"],
+            motifs["motif_id"],
+        ),
+        ("selected nodes were not calibrated", selected, calibration),
+        ("calibrated nodes were not selected", calibration, selected),
+        ("nodes of the repeats were not selected", tables["repeats"]["node"], selected),
+        ("nodes of the specificity table were not selected", specific, selected),
+        ("selected nodes have no specificity", selected, specific),
     )
     for what, first, second in links:
         lost = _only_in(first, second)
@@ -77,7 +93,7 @@ def _check_partners(
                 got=f"{lost[:5]}{' ...' if len(lost) > 5 else ''}",
                 mend="re-run the rules from select_nodes on: these tables come from different selections",
             )
-    ranks = selected.merge(manifest, on="node", suffixes=("", "_manifest"))
+    ranks = tables["selected_nodes"].merge(tables["seqlet_manifest"], on="node", suffixes=("", "_manifest"))
     wrong = ranks.loc[ranks["rank"] != ranks["rank_manifest"], "node"].tolist()
     if wrong:
         raise ContractError(
@@ -140,54 +156,69 @@ def best_matches(matches: pd.DataFrame, motifs: pd.DataFrame) -> pd.DataFrame:
     return best.merge(counts.reset_index(), on="node")
 
 
-def _with_stability(table: pd.DataFrame, stability: pd.DataFrame | None) -> pd.DataFrame:
-    """Columns stability and found_again; null where the grid has one seed (``stability`` None)."""
-    names = ["stability", "found_again"]
-    if stability is None:
+def _joined(table: pd.DataFrame, other: pd.DataFrame | None, names: list[str], what: str) -> pd.DataFrame:
+    """``table`` with columns of a table that holds each of its nodes; null where there is no such table."""
+    if other is None:
         return table.assign(**dict.fromkeys(names, float("nan")))
-    lost = _only_in(table["node"], stability["node"])
+    lost = _only_in(table["node"], other["node"])
     if lost:
         raise ContractError(
-            f"{len(lost)} selected nodes are not in the stability table",
+            f"{len(lost)} selected nodes are not in the {what} table",
             got=lost[:5],
-            mend="re-run compare_seeds: the tables come from different dictionaries",
+            mend="re-run compare_seeds and compare_layers: the tables come from different dictionaries",
         )
-    return table.merge(stability[["node", *names]], on="node", how="left", validate="one_to_one")
+    return table.merge(other[["node", *names]], on="node", how="left", validate="one_to_one")
+
+
+def _over_runs(coactivation: pd.DataFrame | None) -> pd.DataFrame | None:
+    """Mean over the runs that a node was compared with."""
+    if coactivation is None:
+        return None
+    means = coactivation.groupby("node")[["jaccard", "null_jaccard"]].mean()
+    means.columns = ["coactivation_stability", "coactivation_null"]
+    return means.reset_index()
+
+
+def _with_calibration(table: pd.DataFrame, calibration: pd.DataFrame, significance: float) -> pd.DataFrame:
+    """Columns named and named_calibrated; the latter null where no null was run."""
+    named = table["n_naming_matches"] > 0
+    calibrated = ((table["match_q_null"].astype("Float64") < significance) & named).fillna(False)
+    ran = calibration["motif_p_null"].notna().any()
+    return table.assign(named=named, named_calibrated=calibrated if ran else pd.NA)
 
 
 def build_nodes(
-    selected: pd.DataFrame,
-    manifest: pd.DataFrame,
-    motifs: pd.DataFrame,
-    matches: pd.DataFrame,
-    calibration: pd.DataFrame,
-    clusters: pd.DataFrame,
+    tables: dict[str, pd.DataFrame],
     significance: float = 0.05,
     stability: pd.DataFrame | None = None,
+    coactivation: pd.DataFrame | None = None,
 ) -> pd.DataFrame:
     """The table of kept nodes (schema ``nodes``), by rank.
 
     Args:
-        selected: rows of selected_nodes.tsv; the others: rows of the tables that ``NODE_INPUTS`` names.
+        tables: the tables that ``NODE_INPUTS`` names, by schema.
         significance: a named node is calibrated where the q_null of the match that names it is below.
         stability: rows of stability.tsv; None where the grid has one seed.
+        coactivation: rows of coactivation.tsv; None where the run was compared with no other.
 
     Raises:
         ContractError: a node or motif of one table has no partner in the other, or another rank.
     """
-    _check_partners(selected, manifest, motifs, matches, calibration, clusters)
-    table = selected[_STATISTICS].merge(manifest[_SEQLETS], on="node", validate="one_to_one")
-    kept = ["node", "motif_p_null", "motif_q_null", "motif_calibrated"]
-    for other in (best_motifs(motifs), best_matches(matches, motifs), calibration[kept]):
+    _check_partners(tables)
+    manifest, motifs, calibration = (tables[name] for name in ("seqlet_manifest", "motifs", "calibration"))
+    table = tables["selected_nodes"][_STATISTICS].merge(manifest[_SEQLETS], on="node", validate="one_to_one")
+    parts = [best_motifs(motifs), best_matches(tables["matches"], motifs)]
+    parts.append(calibration[["node", "motif_p_null", "motif_q_null", "motif_calibrated"]])
+    parts += [strongest_classes(tables["repeats"]), tables["specificity"][_SPECIFICITY]]
+    for other in parts:
         table = table.merge(other, on="node", how="left", validate="one_to_one")
     for name in ("n_motifs", "n_significant_motifs", "n_naming_matches"):
         table[name] = table[name].fillna(0).astype("int64")
-    table["named"] = table["n_naming_matches"] > 0
-    q_null = table["match_q_null"].astype("Float64")
-    calibrated = (q_null < significance) & table["named"]
-    table["named_calibrated"] = (
-        calibrated.fillna(False) if calibration["motif_p_null"].notna().any() else pd.NA
-    )
-    table["motif_cluster"] = table["best_motif_id"].map(clusters.set_index("motif_id")["cluster"])
-    table = _with_stability(table, stability)
+    table = _with_calibration(table, calibration, significance)
+    clusters = tables["motif_clusters"].set_index("motif_id")["cluster"]
+    table["motif_cluster"] = table["best_motif_id"].map(clusters)
+    table["explained_by"] = explain(table, table["label"])
+    table = _joined(table, stability, ["stability", "found_again"], "stability")
+    names = ["coactivation_stability", "coactivation_null"]
+    table = _joined(table, _over_runs(coactivation), names, "coactivation")
     return conform(table.sort_values("rank").reset_index(drop=True), "nodes")

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import argparse
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 
 from biosae import cli
 from biosae.errors import ConfigError
-from biosae.recipes import PRESETS, Recipe, recipe_of
+from biosae.recipes import PRESETS, Recipe, recipe_of, resolve_k
+from biosae.run_grid import SHAPELESS, TRAINED_ROLES
+
+_ROLE_HELP = "what the run is written down as: an SAE, or which null"
 
 
 def add_run_options(parser: argparse.ArgumentParser, validation_required: bool = True) -> None:
@@ -62,7 +65,10 @@ def _given(arguments: argparse.Namespace) -> dict:
 
 
 def add_runs(parser: argparse.ArgumentParser) -> None:
-    """Add ``--dictionary``; ``given_runs`` reads it back."""
+    """Add ``--role`` and ``--dictionary``; ``given_runs`` reads them back."""
+    parser.add_argument(
+        "--role", choices=TRAINED_ROLES, default="sae", help=f"{_ROLE_HELP}; it changes no result"
+    )
     parser.add_argument(
         "--dictionary",
         dest="runs",  # not --run: torchrun would take that for its own
@@ -72,33 +78,74 @@ def add_runs(parser: argparse.ArgumentParser) -> None:
         default=[],
         help="train several dictionaries and read the store once: repeat this for each. NAME is its folder "
         "below --output; each KEY=VALUE (kind=topk expansion=4 k=36 learning_rate=2e-3 seed=1, or any other "
-        "option of a recipe) takes the place of that option for this one",
+        "option of a recipe, or role) takes the place of that option for this one",
     )
 
 
-def given_runs(arguments: argparse.Namespace) -> list[tuple[str, Recipe, Path]]:
-    """(kind, recipe, folder) of each run that the options describe; one without ``--dictionary``.
+def given_runs(arguments: argparse.Namespace) -> list[tuple[str, Recipe, Path, str]]:
+    """(kind, recipe, folder, role) of each run that the options describe; one without ``--dictionary``.
 
     Raises:
         ConfigError: a name twice, a word that is not KEY=VALUE, an unknown key, a value without sense.
     """
     if not arguments.runs:
-        return [(arguments.kind, given_recipe(arguments), arguments.output)]
-    found: dict[str, tuple[str, Recipe, Path]] = {}
+        return [(arguments.kind, given_recipe(arguments), arguments.output, arguments.role)]
+    found: dict[str, tuple[str, Recipe, Path, str]] = {}
     for name, *words in arguments.runs:
         own = dict(_key_value(word, name) for word in words)
-        kind = own.pop("kind", arguments.kind)
+        kind, role = own.pop("kind", arguments.kind), own.pop("role", arguments.role)
+        if role not in TRAINED_ROLES:
+            raise ConfigError("Unknown role of a run", where=f"run {name}", got=role, expected=TRAINED_ROLES)
         if name in found or name in ("", "..") or Path(name).name != name:
             raise ConfigError("--dictionary needs the name of a folder, each once", got=name)
         recipe = recipe_of(arguments.preset, {**_given(arguments), **own})
-        found[name] = kind, recipe, arguments.output / name
+        found[name] = kind, recipe, arguments.output / name, role
     return list(found.values())
+
+
+def add_baseline(parser: argparse.ArgumentParser) -> None:
+    """Add what ``build_baseline.py`` alone takes; ``given_shape`` reads the shape of kind random back."""
+    kinds = [*SHAPELESS, "random"]
+    parser.add_argument("--kind", choices=kinds, default="raw", help="kind of baseline")
+    parser.add_argument("--components", type=int, help="of pca and ica; None: as many as channels")
+    parser.add_argument(
+        "--sample-positions",
+        type=int,
+        default=500_000,
+        help="training positions, spread evenly, that pca, ica and the mean of random are fitted on",
+    )
+    parser.add_argument("--expansion", type=float, help="kind random: nodes per channel")
+    parser.add_argument("--k", type=float, help="kind random: active nodes a position, a count")
+    parser.add_argument(
+        "--layer-norm",
+        action=argparse.BooleanOptionalAction,
+        help="kind random: per-position LayerNorm; None: the preset's",
+    )
+
+
+def given_shape(arguments: argparse.Namespace, recipe: Recipe, channels: int) -> dict:
+    """n_nodes, k and layer_norm of a random baseline; nothing for the other kinds.
+
+    Raises:
+        ConfigError: kind random without expansion and k, or with more active nodes than nodes.
+    """
+    if arguments.kind != "random":
+        return {}
+    if arguments.expansion is None or arguments.k is None:
+        raise ConfigError(
+            "A random baseline needs the shape of the SAE that it stands beside",
+            got={"expansion": arguments.expansion, "k": arguments.k},
+            mend="give --expansion and --k",
+        )
+    n_nodes = replace(recipe, expansion=arguments.expansion).nodes(channels)
+    k = resolve_k(arguments.k, "absolute", channels, n_nodes)
+    return {"n_nodes": n_nodes, "k": k, "layer_norm": recipe.layer_norm}
 
 
 def _key_value(word: str, name: str) -> tuple[str, object]:
     key, equals, text = word.partition("=")
     key = key.replace("-", "_")
-    kinds = {"kind": str, **{rule.name: rule.metadata["kind"] for rule in fields(Recipe)}}
+    kinds = {"kind": str, "role": str, **{rule.name: rule.metadata["kind"] for rule in fields(Recipe)}}
     try:
         if not equals or key not in kinds:
             raise ValueError("no such key" if equals else "no =")

@@ -45,6 +45,11 @@ class Recipe:
     )
     layer_norm: bool = _choice(False, "per-position LayerNorm, undone at the output", kind=bool)
     unit_norm_decoder: bool = _choice(False, "decoder columns have norm 1 after every step", kind=bool)
+    frozen_decoder: bool = _choice(
+        False,
+        "a null: decoder columns stay the random directions of norm 1 that they start as",
+        kind=bool,
+    )
     tied_initialisation: bool = _choice(
         True,
         "the encoder starts as random directions of norm 1, decoder columns as the same of norm decoder_norm",

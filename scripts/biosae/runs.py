@@ -89,11 +89,12 @@ def find_device(name: str) -> torch.device:
 
 @dataclass(frozen=True)
 class TrainedRun:
-    """A run to be trained: its kind of dictionary, its recipe and its folder."""
+    """A run to be trained: its kind, recipe and folder, and its role (sae, or which null)."""
 
     kind: str
     recipe: Recipe
     output: Path
+    role: str = "sae"
 
 
 def train_runs(
@@ -142,6 +143,7 @@ def _write_trained(inputs: RunInputs, run: TrainedRun, model: Dictionary, curve:
     recipe = run.recipe
     resolved = with_precision(recipe.for_store(inputs.store.positions), inputs.device)
     config = {"recipe": resolved.as_dict(), "seed": recipe.seed, "normaliser": recipe.normaliser}
+    config["role"] = run.role
     config |= {name: getattr(recipe, name) for name in ("expansion", "k_of", "unit_norm_decoder")}
     try:
         write_run(inputs, model, "train_sae.py", config, run.output, curve)
@@ -174,6 +176,7 @@ def write_run(
     if inputs.validation is not None:
         figures = evaluate(model, inputs.validation, inputs.evaluation_positions, bar=True)
     config = {
+        "role": "sae",
         **config,
         "layer": inputs.layer.as_dict(),
         "store": None if inputs.store is None else inputs.store.fingerprint(),

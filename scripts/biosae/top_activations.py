@@ -107,6 +107,18 @@ def _with_places(top: pd.DataFrame, intervals: pd.DataFrame, layer: Layer) -> di
     return {**columns, "start": start, "end": end, "strand": strand}
 
 
+def read_notes(path: str | Path) -> dict:
+    """The notes of a file that ``write_top_activations`` wrote (layer, intervals, ...), without its rows.
+
+    Raises:
+        InputError: as ``read_top_activations``.
+    """
+    try:
+        return json.loads(pq.read_schema(path).metadata[_METADATA_KEY])
+    except (OSError, pa.ArrowException, KeyError, TypeError, ValueError) as error:
+        raise _unreadable(path, error) from error
+
+
 def read_top_activations(path: str | Path, columns: Sequence[str] | None = None) -> tuple[pd.DataFrame, dict]:
     """Read what ``write_top_activations`` wrote: the table (or some columns of it) and its notes.
 
@@ -117,11 +129,15 @@ def read_top_activations(path: str | Path, columns: Sequence[str] | None = None)
         table = pq.read_table(path, columns=None if columns is None else list(columns))
         notes = json.loads(table.schema.metadata[_METADATA_KEY])
     except (OSError, pa.ArrowException, KeyError, TypeError, ValueError) as error:
-        raise InputError(
-            "Cannot read the top activations",
-            where=path,
-            got=error,
-            expected="top_activations.parquet, written by encode_activations.py",
-            mend="run encode_activations.py again",
-        ) from error
+        raise _unreadable(path, error) from error
     return table.to_pandas(), notes
+
+
+def _unreadable(path: str | Path, error: Exception) -> InputError:
+    return InputError(
+        "Cannot read the top activations",
+        where=path,
+        got=error,
+        expected="top_activations.parquet, written by encode_activations.py",
+        mend="run encode_activations.py again",
+    )

@@ -48,7 +48,8 @@ class Trainer:
         self.last_loss: float | None = None
         self._unchecked: list[Tensor] = []
         self._engine = TrainingStep(model, self.recipe)
-        self.optimiser = Adam(model.parameters())
+        frozen = [model.decoder] if self.recipe.frozen_decoder else []
+        self.optimiser = Adam(p for p in model.parameters() if not any(p is other for other in frozen))
         self._bucket = Bucket(ranks, model.parameters())
 
     @property
@@ -97,11 +98,12 @@ class Trainer:
     @torch.no_grad()
     def _update(self) -> None:
         decoder = self.model.decoder
-        if self.recipe.unit_norm_decoder:
+        unit_norm = self.recipe.unit_norm_decoder and not self.recipe.frozen_decoder
+        if unit_norm:
             # a step along a row would be undone by the renormalisation, and would mislead Adam
             decoder.grad -= (decoder.grad * decoder).sum(1, keepdim=True) * decoder
         self.optimiser.step(self.schedule.learning_rate(self.step))
-        if self.recipe.unit_norm_decoder:
+        if unit_norm:
             decoder.copy_(F.normalize(decoder, dim=1))
 
     @torch.no_grad()

@@ -43,7 +43,7 @@ def new_model(recipe: Recipe, channels: int, shift, scale, kind: str = SAE.kind)
             generator = torch.Generator().manual_seed(recipe.seed)
             model.encoder.copy_(F.normalize(torch.randn(n_nodes, channels, generator=generator), dim=1))
             model.decoder.copy_(model.encoder * recipe.decoder_norm)
-        if recipe.unit_norm_decoder:
+        if recipe.unit_norm_decoder or recipe.frozen_decoder:
             model.decoder.copy_(F.normalize(model.decoder, dim=1))
     return model
 

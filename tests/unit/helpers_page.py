@@ -9,6 +9,7 @@ import pandas as pd
 
 from biosae.artefacts import conform, load_schema, provenance, write_json, write_table
 from biosae.motifs.formats import Motif, write_meme
+from biosae.node_table import NODE_INPUTS, build_nodes
 from biosae.summary import RECOVERY
 
 EVIL = "<img src=x onerror=alert(1)>"
@@ -118,6 +119,35 @@ def cluster_rows(motifs: pd.DataFrame) -> pd.DataFrame:
     return fill(some.assign(cluster=1, cluster_size=len(some)), "motif_clusters")
 
 
+def repeat_rows(
+    nodes: list[int], repeat: str | None = None, explained: tuple[int, ...] = (), masked: float = 0.1
+) -> pd.DataFrame:
+    """Rows of repeats.tsv: soft-masked as the background is; ``explained`` nodes lie in class ``repeat``."""
+    rows = [("genome", "soft_masked", masked, 0.1, 0.0, 1.0, 0.9, False, node) for node in nodes]
+    rows += [("bed", repeat, 0.9, 0.1, 0.89, 81.0, 1e-9, True, node) for node in explained]
+    names = ["source", "class", "share", "background_share", "excess_share", "odds_ratio", "q_value"]
+    table = pd.DataFrame(rows, columns=[*names, "explains", "node"])
+    table["kind"] = np.where(table["class"].isin(["Simple_repeat"]), "low_complexity", "repeat")
+    table["rank"] = table["node"].map({node: rank for rank, node in enumerate(nodes, 1)})
+    counts = {"n_seqlets": 400, "n_background": 10000, "ci_low": 0.5, "ci_high": 2.0, "p_value": 0.5}
+    return fill(table.assign(**counts), "repeats")
+
+
+def specificity_rows(nodes: list[int], **columns) -> pd.DataFrame:
+    """Rows of specificity.tsv: ``columns`` of every node, the others null where they may be."""
+    table = pd.DataFrame({"node": nodes}).assign(strand_class="unknown", n_positions=1000, **columns)
+    return fill(table, "specificity")
+
+
+def nodes_from(*tables: pd.DataFrame, significance: float = 0.05, **others: pd.DataFrame) -> pd.DataFrame:
+    """``build_nodes`` of tables in the order of NODE_INPUTS; the last two, left out, say nothing."""
+    nodes = tables[0]["node"].tolist()
+    silent = [repeat_rows(nodes), specificity_rows(nodes)]
+    complete = [*tables, *silent[len(silent) + len(tables) - len(NODE_INPUTS) :]]
+    named = dict(zip(NODE_INPUTS.values(), complete, strict=True))
+    return build_nodes(named, significance, **others)
+
+
 def make_run(
     folder: Path, n_nodes: int = 6, seed: int = 0, trained: bool = True, recovery: bool = True
 ) -> Path:
@@ -136,6 +166,8 @@ def make_run(
     write_table(calibration_rows(nodes), run / "calibration.tsv", "calibration")
     write_table(null_count_rows(len(nodes)), run / "null_counts.tsv", "null_counts")
     write_table(cluster_rows(motifs), run / "motif_clusters.tsv", "motif_clusters")
+    write_table(repeat_rows(nodes), run / "repeats.tsv", "repeats")
+    write_table(specificity_rows(nodes), run / "specificity.tsv", "specificity")
     widths = rng.integers(6, 16, len(motifs))
     matrices = [rng.dirichlet([0.15] * 4, width) for width in widths]
     write_meme(

@@ -11,6 +11,7 @@ from safetensors.torch import load_file, save_file
 
 from biosae.checkpoint import load_checkpoint, save_checkpoint
 from biosae.errors import ConfigError, InputError
+from biosae.linear import LINEAR, IndependentComponents
 from biosae.model import KINDS, SAE, RawChannels, build
 
 CONFIG = {"layer": {"name": "conv1d_2", "channels": 6}, "seed": 3}
@@ -103,6 +104,45 @@ def test_raw_round_trip(tmp_path):
     assert loaded.kind == "raw"
     np.testing.assert_array_equal(loaded.encode_block(rows()).values, model.encode_block(rows()).values)
     assert load_file(tmp_path / "c" / "model.safetensors")["decoder.weight"].shape == (6, 12)
+
+
+@pytest.mark.parametrize("kind", sorted(LINEAR))
+def test_linear_round_trip(kind, tmp_path):
+    rng = np.random.default_rng(0)
+    parts = rng.normal(size=(4, 6)), rng.normal(size=(4, 6)), rng.normal(size=6)
+    model = LINEAR[kind](*parts, np.arange(6), np.arange(6) + 1.0)
+    save_checkpoint(model, tmp_path / "c", {"role": kind})
+    loaded = load_checkpoint(tmp_path / "c")
+    assert type(loaded) is type(model)
+    assert loaded.config == {**model.structure(), "role": kind}
+    for before, after in zip(model.encode_block(rows()), loaded.encode_block(rows()), strict=True):
+        np.testing.assert_array_equal(before, after)
+    assert torch.equal(model(rows()).output, loaded(rows()).output)
+    shapes = {name: tuple(t.shape) for name, t in load_file(tmp_path / "c" / "model.safetensors").items()}
+    assert shapes == {
+        "decoder.weight": (6, 8),
+        "encoder.weight": (8, 6),
+        "mean": (6,),
+        "shift": (6,),
+        "scale": (6,),
+    }
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda c: edit_weights(c, mean=None), "wrong tensors"),
+        (lambda c: edit_weights(c, **{"encoder.weight": torch.ones(4, 3)}), "each component with both signs"),
+        (lambda c: edit_weights(c, **{"decoder.weight": torch.ones(3, 4)}), "each component with both signs"),
+        (lambda c: edit_config(c, kind="topk"), "wrong tensors"),
+    ],
+)
+def test_damage_to_a_linear_dictionary_is_named(tmp_path, damage, message):
+    parts = np.eye(2, 3), np.eye(2, 3), np.zeros(3)
+    save_checkpoint(IndependentComponents(*parts), tmp_path / "c")
+    damage(tmp_path / "c")
+    with pytest.raises(InputError, match=message):
+        load_checkpoint(tmp_path / "c")
 
 
 def test_a_normaliser_is_not_lost(model, tmp_path):

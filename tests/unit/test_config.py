@@ -66,12 +66,16 @@ def test_runs_of_a_grid_are_named_by_what_distinguishes_them():
         "topk-x8-k36-lr1e-05-s0",
         "topk-x8-k36-lr1e-05-s1",
         "raw",
+        "pca",
+        "random-x4-k36-s0",
+        "random-x8-k36-s0",
     ]
 
 
 def test_kind_relu_has_no_k_and_is_there_once():
     full = load(
-        sae={"grid": {"kind": ["topk", "relu"], "expansion": [4], "k": [36, 64], "learning_rate": [1e-3]}}
+        sae={"grid": {"kind": ["topk", "relu"], "expansion": [4], "k": [36, 64], "learning_rate": [1e-3]}},
+        baselines=["raw"],
     )
     names = ["topk-x4-k36-lr0.001-s0", "topk-x4-k64-lr0.001-s0", "relu-x4-lr0.001-s0", "raw"]
     assert list(configuration.runs(full)) == names
@@ -82,7 +86,7 @@ def test_kind_relu_has_no_k_and_is_there_once():
     ("preset", "name"), [("default", "topk-x4-k36-lr0.002-s0"), ("published", "topk-x4-k36-lr1e-05-s0")]
 )
 def test_a_preset_fills_what_the_grid_leaves_open(preset, name):
-    assert list(configuration.runs(load(sae={"preset": preset}))) == [name, "raw"]
+    assert list(configuration.runs(load(sae={"preset": preset}, baselines=["raw"]))) == [name, "raw"]
 
 
 @pytest.mark.parametrize(
@@ -120,7 +124,8 @@ def test_a_geometry_that_contradicts_a_known_layer_is_refused():
 def test_all_that_a_recipe_holds_can_be_configured():
     sae = yaml.safe_load(SCHEMA.read_text())["properties"]["sae"]["properties"]
     grid = sae["grid"]["properties"]
-    assert {rule.name for rule in fields(Recipe)} <= {*sae, *grid}
+    # a frozen decoder is not a way to make an SAE, but a baseline
+    assert {rule.name for rule in fields(Recipe)} - {"frozen_decoder"} <= {*sae, *grid}
     assert tuple(grid["kind"]["items"]["enum"]) == configuration.TRAINED_KINDS
 
 
@@ -155,7 +160,9 @@ def test_options_of_runs_one_by_one_and_together():
 
 
 def test_options_of_runs_together_are_read_back():
-    full = load(sae={"train_together": True, "grid": {"expansion": [4, 8], "k": [36], "seed": [7, 8]}})
+    grid = {"expansion": [4, 8], "k": [36], "seed": [7, 8]}
+    baselines = ["pca", "random", "frozen", "permuted"]
+    full = load(sae={"train_together": True, "grid": grid}, baselines=baselines)
     parser = argparse.ArgumentParser()
     parser.add_argument("--kind", default="topk")
     parser.add_argument("--output", type=Path, default=Path("results/layer"))
@@ -164,11 +171,14 @@ def test_options_of_runs_together_are_read_back():
     add_recipe(parser, leave_out=())
     add_runs(parser)
     read = given_runs(parser.parse_args(configuration.together_options(full)))
-    assert [folder for _, _, folder in read] == [
-        Path("results/layer") / name for name in configuration.runs(full) if name != "raw"
-    ]
-    found = [(kind, r.expansion, r.k, r.k_of, r.seed, r.shuffle_seed) for kind, r, _ in read]
-    assert found == [("topk", x, 36, "absolute", seed, 7) for x in (4, 8) for seed in (7, 8)]
+    names = [name for name, run in configuration.runs(full).items() if run["role"] in ("sae", "frozen")]
+    assert [folder for _, _, folder, _ in read] == [Path("results/layer") / name for name in names]
+    found = [(kind, r.expansion, r.k, r.k_of, r.seed, r.shuffle_seed) for kind, r, _, _ in read]
+    shapes = [(x, seed) for x in (4, 8) for seed in (7, 8)] + [(4, 7), (8, 7)]
+    assert found == [("topk", x, 36, "absolute", seed, 7) for x, seed in shapes]
+    assert [(r.frozen_decoder, role) for _, r, _, role in read] == [(False, "sae")] * 4 + [
+        (True, "frozen")
+    ] * 2
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from helpers_page import (
     manifest,
     match_rows,
     motif_rows,
+    nodes_from,
     selected,
 )
 
@@ -22,7 +23,6 @@ import summarise_nodes
 import summarise_runs
 from biosae.artefacts import read_table, write_table
 from biosae.errors import ContractError, InputError
-from biosae.node_table import build_nodes
 from biosae.summary import build_summary, format_scores
 
 
@@ -42,14 +42,14 @@ def test_stability_is_joined_by_node_and_missing_with_one_seed():
     tables = [selected(nodes), manifest(nodes), motifs, match_rows([]), calibration_rows(nodes)]
     tables.append(cluster_rows(motifs))
     rows = stability_rows([3, 7, 40], stability=[0.1, 0.2, 0.9], found_again=[0, 0.5, 1])
-    table = build_nodes(*tables, stability=rows)
+    table = nodes_from(*tables, stability=rows)
     assert table["stability"].tolist() == [0.9, 0.2]
     assert table["found_again"].tolist() == [1.0, 0.5]
-    alone = build_nodes(*tables)
+    alone = nodes_from(*tables)
     assert alone["stability"].isna().all()
     assert alone["found_again"].isna().all()
     with pytest.raises(ContractError, match=r"1 selected nodes are not in the stability table.*\[40\]"):
-        build_nodes(*tables, stability=rows[:2])
+        nodes_from(*tables, stability=rows[:2])
 
 
 def test_stability_goes_through_both_programs(tmp_path, monkeypatch):

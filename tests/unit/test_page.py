@@ -94,17 +94,18 @@ def test_every_kept_node_has_a_row_with_the_values_of_nodes_tsv(tmp_path, monkey
     for node in nodes.itertuples():
         cells = page.rows[f"n{node.node}"]["cells"]
         assert [float(cells[i]["v"]) for i in (0, 1)] == [node.rank, node.node]
-        assert ("svg" in cells[2]) == (not pd.isna(node.best_motif_id))
-        assert cells[3]["text"] == (DASH if pd.isna(node.consensus) else node.consensus)
+        assert cells[2]["text"] == node.explained_by
+        assert ("svg" in cells[3]) == (not pd.isna(node.best_motif_id))
+        assert cells[4]["text"] == (DASH if pd.isna(node.consensus) else node.consensus)
         assert (
-            cells[4]["v"] is None
+            cells[5]["v"] is None
             if pd.isna(node.motif_log10_e)
-            else float(cells[4]["v"]) == node.motif_log10_e
+            else float(cells[5]["v"]) == node.motif_log10_e
         )
         match = DASH if pd.isna(node.best_match) else f"{node.target_name} {node.best_match}"
-        assert cells[9]["text"] == match
-        assert float(cells[13]["v"]) == node.mean_act
-        assert float(cells[15]["v"]) == node.density
+        assert cells[10]["text"] == match
+        assert float(cells[14]["v"]) == node.mean_act
+        assert float(cells[16]["v"]) == node.density
         expected = "named" if node.named else "motif" if node.n_significant_motifs else "plain"
         assert page.rows[f"n{node.node}"]["class"] == expected
     assert "12 planted motifs" in "".join(page.text)

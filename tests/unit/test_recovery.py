@@ -126,7 +126,7 @@ def test_a_wrong_order_of_nodes_changes_no_figure_but_wrong_positions_do(
         model.encoder.copy_(model.encoder[order].clone())
         model.decoder.copy_(model.decoder[order].clone())
     run = write_run(tmp_path / "permuted", model, data, [], 17)
-    figures, table = recovery.score_run(run, data / "truth", data / "activations" / "train", pad_bp=400)
+    figures, table, _ = recovery.score_run(run, data / "truth", data / "activations" / "train", pad_bp=400)
     best = scores["oracle"][0]
     assert figures["assignment_f1"] == pytest.approx(best["assignment_f1"])
     assert figures["position_error_bp"] == best["position_error_bp"]
@@ -135,10 +135,10 @@ def test_a_wrong_order_of_nodes_changes_no_figure_but_wrong_positions_do(
 
 def test_an_empty_selection_scores_zero(data: Path, tmp_path: Path) -> None:
     run = write_run(tmp_path / "empty", oracle(data), data, [], 0)
-    figures, table = recovery.score_run(run, data / "truth", data / "activations" / "train", pad_bp=400)
+    figures, table, loci = recovery.score_run(run, data / "truth", data / "activations" / "train", pad_bp=400)
     assert figures["assignment_f1"] == figures["motif_recall"] == 0
     assert figures["position_error_bp"] == figures["position_error_cap_bp"] == 8_800
-    recovery.write_recovery(figures, table, run / "recovery.json", {})
+    recovery.write_recovery(figures, table, loci, run / "recovery.json", {})
     assert read_table(run / "recovery_detectors.tsv", "recovery_detectors")["node"].isna().all()
 
 

@@ -15,6 +15,7 @@ from helpers_page import (
     manifest,
     match_rows,
     motif_rows,
+    nodes_from,
     selected,
 )
 
@@ -23,7 +24,6 @@ import summarise_nodes
 import summarise_runs
 from biosae.artefacts import read_table
 from biosae.errors import ContractError, InputError
-from biosae.node_table import build_nodes
 from biosae.summary import build_summary, count_nodes, format_scores
 
 NONE = ([], [])
@@ -45,7 +45,7 @@ MATCHES = [  # query, target, name, p, q
 
 def nodes_of(motifs=MOTIFS, matches=MATCHES, nodes=(40, 7, 12, 99)) -> pd.DataFrame:
     nodes, motifs = list(nodes), motif_rows(motifs)
-    return build_nodes(
+    return nodes_from(
         selected(nodes),
         manifest(nodes),
         motifs,
@@ -113,10 +113,10 @@ def test_a_flagged_motif_names_nothing_and_gives_way_to_one_that_does():
     matches = match_rows([("1_n40_m1", "MA1", "A", 1e-9, 1e-7), ("1_n40_m2", "MA2", "B", 1e-4, 0.01)])
     matches["query_flag"] = pd.array(["low_complexity", None], dtype="string")
     tables = [selected([40]), manifest([40]), motifs, matches, calibration_rows([40]), cluster_rows(motifs)]
-    first = row(build_nodes(*tables), 40)
+    first = row(nodes_from(*tables), 40)
     assert (first["best_match"], first["named"], first["n_naming_matches"]) == ("MA2", True, 1)
     tables[3] = matches.iloc[:1]
-    only = row(build_nodes(*tables), 40)
+    only = row(nodes_from(*tables), 40)
     assert (only["best_match"], only["named"], only["named_calibrated"]) == ("MA1", False, False)
 
 
@@ -127,18 +127,18 @@ def test_a_named_node_is_calibrated_by_the_match_that_names_it():
     for q_null, expected in ((0.001, True), (0.9, False)):
         # the match of lowest p is of another motif and names nothing: what it has does not count
         matches["q_null"] = [q_null, 1e-6, q_null, 1e-6, 1e-6]
-        about = row(build_nodes(*tables, calibration_rows(nodes), cluster_rows(motifs)), 40)
+        about = row(nodes_from(*tables, calibration_rows(nodes), cluster_rows(motifs)), 40)
         assert about["named"] is True
         assert (about["match_q_null"], about["named_calibrated"]) == (q_null, expected)
     with pytest.raises(ContractError, match=r"1 selected nodes were not calibrated.*\[12\]"):
-        build_nodes(*tables, calibration_rows(nodes[:2]), cluster_rows(motifs))
+        nodes_from(*tables, calibration_rows(nodes[:2]), cluster_rows(motifs))
 
 
 def test_without_nulls_nothing_is_said_to_be_calibrated():
     nodes, motifs = [40], motif_rows(MOTIFS[:2])
     bare = fill(pd.DataFrame({"node": nodes}), "calibration")
     tables = [selected(nodes), manifest(nodes), motifs, match_rows(MATCHES[:1]), bare, cluster_rows(motifs)]
-    table = build_nodes(*tables)
+    table = nodes_from(*tables)
     assert table["named"].tolist() == [True]
     assert table["named_calibrated"].isna().all()
     assert count_nodes(table)["nodes_named_calibrated"] is None
@@ -175,7 +175,7 @@ def test_an_empty_selection_gives_an_empty_valid_table():
 def test_nodes_that_are_lost_or_ranked_anew_between_stages_are_refused(tables, message):
     none = motif_rows([])
     with pytest.raises(ContractError, match=message):
-        build_nodes(*tables, none, match_rows([]), calibration_rows([1, 2]), cluster_rows(none))
+        nodes_from(*tables, none, match_rows([]), calibration_rows([1, 2]), cluster_rows(none))
 
 
 def test_motifs_and_matches_without_a_partner_are_refused():

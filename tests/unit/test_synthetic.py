@@ -19,6 +19,7 @@ from biosae.activations import ActivationStore
 from biosae.artefacts import read_table
 from biosae.errors import ConfigError, InputError
 from biosae.motifs.formats import read_meme
+from biosae.synthetic import elements
 from biosae.synthetic import genome as genomes
 from biosae.synthetic.settings import check_settings
 from biosae.synthetic.simulate import chromosome_lengths, simulate, tile
@@ -90,7 +91,7 @@ def test_elements_do_not_overlap_and_are_where_the_annotations_say(folder: Path)
     counts = table["class"].value_counts()
     assert counts["repeat"] == 40
     assert counts["low_complexity"] == 40
-    assert counts["enhancer"] == (4 * 120 - 6) // 2 // genomes.ENHANCER_SITES  # half of what is not beside N
+    assert counts["enhancer"] == (4 * 120 - 6) // 2 // elements.ENHANCER_SITES  # half of what is not beside N
     assert counts["control"] == genomes.CONTROL_REGIONS
     genome = Fasta(str(folder / "genome.fa"))
     for row in table[table["class"] == "repeat"].itertuples():
@@ -101,7 +102,7 @@ def test_elements_do_not_overlap_and_are_where_the_annotations_say(folder: Path)
         ((sites["chrom"] == e.chrom) & (sites["start"] >= e.start) & (sites["end"] <= e.end)).sum()
         for e in enhancers
     ]
-    assert set(inside) == {genomes.ENHANCER_SITES}
+    assert set(inside) == {elements.ENHANCER_SITES}
 
 
 def test_genome_has_n_runs_with_sites_beside_them_and_isochores(folder: Path) -> None:
@@ -120,14 +121,14 @@ def test_genome_has_n_runs_with_sites_beside_them_and_isochores(folder: Path) ->
 
 
 def test_instance_counts_fall_geometrically() -> None:
-    assert genomes.instance_counts(3, 400, 0.25) == [400, 200, 100]
-    assert genomes.instance_counts(2, 7, 1.0) == [7, 7]
-    assert genomes.instance_counts(1, 5, 0.1) == [5]
+    assert elements.instance_counts(3, 400, 0.25) == [400, 200, 100]
+    assert elements.instance_counts(2, 7, 1.0) == [7, 7]
+    assert elements.instance_counts(1, 5, 0.1) == [5]
 
 
 def test_sample_sites_draws_the_matrix() -> None:
     matrix = np.array([[0.7, 0.1, 0.1, 0.1], [0, 0, 1, 0], [0.25, 0.25, 0.25, 0.25]])
-    sites = genomes.sample_sites(matrix, 20_000, np.random.default_rng(0))
+    sites = elements.sample_sites(matrix, 20_000, np.random.default_rng(0))
     drawn = np.stack([np.bincount(column, minlength=4) for column in sites.T]) / 20_000
     assert np.abs(drawn - matrix).max() < 0.015
 

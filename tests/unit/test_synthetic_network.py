@@ -8,8 +8,10 @@ import torch
 from helpers_synthetic import DATABASE, PLANTED, small
 
 from biosae.geometry import Layer
-from biosae.synthetic import genome as genomes
+from biosae.synthetic import elements
 from biosae.synthetic import network as networks
+from biosae.synthetic.detectors import Detector
+from biosae.synthetic.matrices import BACKGROUND
 from biosae.synthetic.simulate import planted_motifs
 
 
@@ -21,7 +23,7 @@ def one_thread() -> None:
 @pytest.fixture(scope="module")
 def network() -> networks.Network:
     planted, _ = planted_motifs(DATABASE, PLANTED)
-    consensus = np.random.default_rng(0).integers(0, 4, genomes.REPEAT_BP).astype(np.int8)
+    consensus = np.random.default_rng(0).integers(0, 4, elements.REPEAT_BP).astype(np.int8)
     return networks.build_network(planted, consensus, small())
 
 
@@ -34,7 +36,7 @@ def test_geometry_is_exact(network: networks.Network) -> None:
     position = 20
     first = layer.stride_bp * position - layer.left_bp - 10
     open_gates = [
-        networks.Detector(**{**vars(d), "threshold": -1e3}) for d in network.detectors
+        Detector(**{**vars(d), "threshold": -1e3}) for d in network.detectors
     ]  # every detector passes its score on, so that every base that is read shows
     open_network = networks.Network(**{**vars(network), "detectors": open_gates})
     for _ in range(12):
@@ -53,7 +55,7 @@ def test_geometry_is_exact(network: networks.Network) -> None:
 def test_detect_equals_a_slow_reference(network: networks.Network) -> None:
     rng = np.random.default_rng(2)
     bases = rng.integers(0, 4, 120).astype(np.int8)
-    bases[40:48] = genomes.N_BASE
+    bases[40:48] = elements.N_BASE
     planted = network.detectors[0]
     site = planted.filter.argmax(axis=1)[planted.offset : planted.offset + planted.width]
     bases[61 : 61 + planted.width] = site
@@ -86,6 +88,5 @@ def test_superposition_and_palindromes(network: networks.Network) -> None:
     turned = mates["MA0139.2-"].filter[::-1, ::-1]
     kept = turned[turned.any(axis=1)]
     other = mates["MA0139.2+"].filter
-    background = networks.BACKGROUND
-    assert np.allclose(background, background[::-1])  # so that both strands score alike
+    assert np.allclose(BACKGROUND, BACKGROUND[::-1])  # so that both strands score alike
     assert kept == pytest.approx(other[other.any(axis=1)])

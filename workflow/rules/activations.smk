@@ -1,7 +1,8 @@
-# Activations -> statistics of each channel.
+# Activations -> statistics of each channel; stores of permuted positions for the null that is trained on them.
 #
-# Reads:  every file of the training store
-# Writes: {layer}/statistics.h5; kernels/: compiled code of statistics, training and encoding
+# Reads:  every file of the training store (and of the random model's); sequences of each store
+# Writes: {layer}/statistics.h5, random_model/statistics.h5, permuted/{split}/;
+#         kernels/: compiled code of statistics, training and encoding
 
 
 rule compile_sae_kernels:
@@ -50,3 +51,46 @@ rule compute_statistics:
     shell:
         "NUMBA_CACHE_DIR={params.cache:q} python {params.program:q} --activations {params.folder:q} "
         "{params.options:q} --threads {threads} --output {output.statistics:q} > {log:q} 2>&1"
+
+
+if "random_model" in CONFIG["baselines"]:
+
+    use rule compute_statistics as compute_statistics_of_random_model with:
+        input:
+            store=store(CONFIG["activations"]["random_model"]["train"]),
+            kernels=ancient(rules.compile_sae_kernels.output.stamp),
+        output:
+            statistics=f"{LAYER_DIR}/random_model/statistics.h5",
+        log:
+            f"{LOGS}/random_model/statistics.log",
+        benchmark:
+            f"{BENCHMARKS}/random_model/statistics.tsv"
+
+
+rule permute_activations:
+    input:
+        store=given_store,
+    output:
+        data=f"{PERMUTED}/{{split}}/activations_0.h5",
+        table=f"{PERMUTED}/{{split}}/intervals.tsv",
+    log:
+        f"{LOGS}/permuted/{{split}}.log",
+    benchmark:
+        f"{BENCHMARKS}/permuted/{{split}}.tsv"
+    wildcard_constraints:
+        split="train|validation|encode",
+    conda:
+        "../../envs/sae.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=240,
+    params:
+        source=folder_of("store"),
+        folder=subpath(output.table, parent=True),
+        options=configuration.permuting_options(CONFIG) + PAD,
+        program=f"{SCRIPTS}/permute_activations.py",
+        code=code("permute_activations"),
+    shell:
+        "python {params.program:q} --activations {params.source:q} {params.options:q} "
+        "--output {params.folder:q} > {log:q} 2>&1"

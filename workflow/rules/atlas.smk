@@ -12,7 +12,10 @@ rule summarise_nodes:
         matches=rules.calibrate_nulls.output.matches,
         calibration=rules.calibrate_nulls.output.calibration,
         clusters=rules.cluster_motifs.output.table,
+        repeats=rules.measure_repeats.output.repeats,
+        specificity=f"{RUN}/specificity.tsv",
         stability=stability_of,
+        coactivation=coactivation_of,
     output:
         nodes=f"{RUN}/nodes.tsv",
     log:
@@ -29,11 +32,12 @@ rule summarise_nodes:
         run=subpath(output.nodes, parent=True),
         options=section("motifs", "significance"),
         stability=stability_option,
+        coactivation=coactivation_option,
         program=f"{SCRIPTS}/summarise_nodes.py",
         code=code("summarise_nodes"),
     shell:
         "python {params.program:q} --run {params.run:q} {params.options:q} {params.stability:q} "
-        "--output {output.nodes:q} > {log:q} 2>&1"
+        "{params.coactivation:q} --output {output.nodes:q} > {log:q} 2>&1"
 
 
 rule build_page:

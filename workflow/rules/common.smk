@@ -14,6 +14,7 @@ sys.path.insert(0, str(LIBRARY))
 SCRIPTS = os.path.relpath(LIBRARY)
 
 from biosae import config as configuration
+from biosae import node_inputs
 from biosae.codehash import code_hash
 from biosae.errors import BiosaeError
 
@@ -24,12 +25,17 @@ try:
     RESULTS = CONFIG["results"].rstrip("/")
     SYNTHETIC = f"{RESULTS}/world"
     configuration.check_inputs(CONFIG, SYNTHETIC if CONFIG["synthetic"] else None)
+    node_inputs.check_node_inputs(
+        CONFIG, [f"{RESULTS}/{LAYER.name}", *([SYNTHETIC] if CONFIG["synthetic"] else [])]
+    )
 except BiosaeError as error:
     raise WorkflowError(str(error)) from None
 
-TRAINED = [name for name, run in RUNS.items() if run["kind"] in configuration.TRAINED_KINDS]
-BASELINES = [name for name in RUNS if name not in TRAINED]
+TRAINED = configuration.trained_runs(CONFIG)
+BUILT = [name for name in RUNS if name not in TRAINED]
+SAES = [name for name, run in RUNS.items() if run["role"] == "sae"]
 LAYER_DIR = f"{RESULTS}/{LAYER.name}"
+PERMUTED = f"{LAYER_DIR}/permuted"
 RUN = f"{LAYER_DIR}/{{run}}"
 LOGS = f"{RESULTS}/logs/{LAYER.name}"
 BENCHMARKS = f"{RESULTS}/benchmarks/{LAYER.name}"
@@ -48,9 +54,10 @@ TRUTH = [
 ]
 CHUNKS = range(CONFIG["motifs"]["chunks"])
 PAD = ["--pad-bp", str(CONFIG["activations"]["pad_bp"])]
-ENCODED = configuration.encoded_store(CONFIG)
 DEVICE = ["--device", CONFIG["sae"]["device"]]
-TOGETHER = CONFIG["sae"]["train_together"]
+# runs that share one job, and the others: those on stores of their own cannot share the stream
+TOGETHER = configuration.trained_runs(CONFIG, "given") if CONFIG["sae"]["train_together"] else []
+ALONE = [name for name in TRAINED if name not in TOGETHER]
 LAUNCHER = configuration.launcher(CONFIG)
 MOTIF_OPTIONS = configuration.options(
     {key: value for key, value in CONFIG["motifs"].items() if key not in ("chunks", "significance")}
@@ -75,17 +82,35 @@ def section(name, *only):
 
 def store(folder):
     """The files of an activation store, known before any of them is made when the demo makes them."""
-    if CONFIG["synthetic"] and folder.startswith(f"{SYNTHETIC}/"):
-        return synthetic_store(Path(folder).name)
+    if CONFIG["synthetic"] and folder.startswith(f"{SYNTHETIC}/activations/"):
+        return synthetic_store(folder.removeprefix(f"{SYNTHETIC}/activations/").rstrip("/"))
+    if folder.startswith(f"{PERMUTED}/"):
+        return [f"{folder}/activations_0.h5", f"{folder}/intervals.tsv"]
     return configuration.store_files(folder)
 
 
 def synthetic_store(split):
-    """The files of one store of the demo, in the published layout."""
+    """The files of one store of the demo, in the published layout; split may begin with random_model/."""
     folder = f"{SYNTHETIC}/activations/{split}"
-    table = {"train": "train_seqs.bed", "validation": "valid_seqs.bed"}[split]
+    table = {"train": "train_seqs.bed", "validation": "valid_seqs.bed"}[Path(split).name]
     files = range(CONFIG["synthetic"]["files_per_split"])
     return [f"{folder}/activations_{number}.h5" for number in files] + [f"{folder}/{table}"]
+
+
+def store_of(split):
+    """An input function: files of the store that a run reads as train, validation or encode."""
+    return lambda wildcards: store(configuration.data_store(CONFIG, split, RUNS[wildcards.run]["data"]))
+
+
+def given_store(wildcards):
+    """The files of the given store of one split."""
+    return store(configuration.data_store(CONFIG, wildcards.split))
+
+
+def statistics_of(wildcards):
+    """The statistics that a run's normaliser is from; a permuted store has the given store's."""
+    folder = "random_model/" if RUNS[wildcards.run]["data"] == "random_model" else ""
+    return f"{LAYER_DIR}/{folder}statistics.h5"
 
 
 def folder_of(name):
@@ -113,16 +138,14 @@ def together_folder(wildcards, output):
     return str(Path(output.curve[0]).parent.parent)
 
 
-def per_trained_run(name):
-    """This file of every trained run."""
-    return [f"{LAYER_DIR}/{run}/{name}" for run in TRAINED]
+def per_run_together(name):
+    """This file of every run that is trained in one job with others."""
+    return [f"{LAYER_DIR}/{run}/{name}" for run in TOGETHER]
 
 
 def baseline_options(wildcards):
     """Options of build_baseline for one run."""
-    kind = configuration.options({"kind": RUNS[wildcards.run]["kind"]})
-    shared = section("sae", "preset", "normaliser", "evaluation_positions", "device")
-    return kind + shared + PAD + configuration.layer_options(CONFIG)
+    return configuration.baseline_options(CONFIG, wildcards.run) + PAD + configuration.layer_options(CONFIG)
 
 
 def stage_settings(wildcards):
@@ -149,6 +172,33 @@ def of_siblings(name):
     return lambda wildcards: [f"{LAYER_DIR}/{run}/{name}" for run in siblings(wildcards.run)]
 
 
+def compared_with(name):
+    """Folders of the runs that this one is compared with by where nodes fire."""
+    seeds = [f"{LAYER_DIR}/{run}" for run in siblings(name)]
+    others = node_inputs.other_runs(CONFIG, f"{LAYER_DIR}/{name}")
+    return seeds + [folder for folder in others if folder not in seeds]
+
+
+COMPARED = [name for name in RUNS if compared_with(name)]
+
+
+def of_compared(wildcards):
+    """What compare_layers reads of each of these runs."""
+    folders = compared_with(wildcards.run)
+    return [f"{folder}/{name}" for folder in folders for name in node_inputs.OTHER_RUN_FILES]
+
+
+def coactivation_of(wildcards):
+    """The run's table of co-activation, where it is compared with another run."""
+    return f"{LAYER_DIR}/{wildcards.run}/coactivation.tsv" if wildcards.run in COMPARED else []
+
+
+def coactivation_option(wildcards, input):
+    """The option that names the input ``coactivation``, if it is there."""
+    files = [input.coactivation] if isinstance(input.coactivation, str) else list(input.coactivation)
+    return ["--coactivation", *files] if files else []
+
+
 def stability_of(wildcards):
     """The run's stability table, where the grid has several seeds."""
     return f"{LAYER_DIR}/{wildcards.run}/stability.tsv" if wildcards.run in SEEDED else []
@@ -160,15 +210,18 @@ def stability_option(wildcards, input):
     return ["--stability", *files] if files else []
 
 
-FINAL = per_run(
-    "evaluation.json",
+# of every run, nulls included; what only a reader of one run wants is made for the SAEs, and by target for nulls
+EVERY_RUN = ["evaluation.json", "figures/quality.svg", "nodes.tsv"]
+EVERY_RUN += ["recovery.json"] if CONFIG["synthetic"] else []
+EVERY_SAE = [
     "motifs.meme",
     "motif_clusters.meme",
     "jaccard.tsv",
     "overlaps.tsv",
     "figures/training_curve.svg",
-    "figures/quality.svg",
     "figures/umap.svg",
-    "nodes.tsv",
     "atlas/index.html",
-) + [f"{RESULTS}/summary.tsv"]
+]
+FINAL = per_run(*EVERY_RUN)
+FINAL += [f"{LAYER_DIR}/{run}/{name}" for run in SAES for name in EVERY_SAE]
+FINAL += [f"{RESULTS}/summary.tsv"]

@@ -13,7 +13,7 @@ if ENCODE_PARTS == 1:
 
     rule encode_activations:
         input:
-            store=store(ENCODED),
+            store=store_of("encode"),
             weights=f"{RUN}/checkpoint/model.safetensors",
             config=f"{RUN}/checkpoint/config.json",
             kernels=ancient(rules.compile_sae_kernels.output.stamp),
@@ -48,7 +48,7 @@ else:
 
     rule encode_part:
         input:
-            store=store(ENCODED),
+            store=store_of("encode"),
             weights=f"{RUN}/checkpoint/model.safetensors",
             config=f"{RUN}/checkpoint/config.json",
             kernels=ancient(rules.compile_sae_kernels.output.stamp),

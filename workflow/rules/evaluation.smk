@@ -1,8 +1,10 @@
-# How good a run is: its curve, its quality by channel and node, and whether other seeds find its nodes.
+# How good a run is: its curve, its quality by channel and node, and whether other runs find its nodes.
 #
 # Reads:  training_curve.tsv, evaluation.json, channel_fvu.tsv; checkpoint/ and node_stats.tsv of the
-#         runs that differ in the seed alone; statistics.h5
-# Writes: {run}/figures/{training_curve,quality}.{svg,png}; with several seeds stability.tsv, stability_pairs.tsv
+#         runs that differ in the seed alone; statistics.h5; top_activations.parquet and seqlets/ of these
+#         runs and of those that stability.other_runs names
+# Writes: {run}/figures/{training_curve,quality}.{svg,png}; with several seeds stability.tsv, stability_pairs.tsv;
+#         with any run to compare with coactivation.tsv
 
 
 rule compare_seeds:
@@ -32,12 +34,43 @@ rule compare_seeds:
     params:
         run=subpath(output.nodes, parent=True),
         siblings=lambda wildcards: [f"{LAYER_DIR}/{run}" for run in siblings(wildcards.run)],
-        options=section("stability"),
+        options=section("stability", "found_again_cosine", "max_dense_nodes", "seed"),
         program=f"{SCRIPTS}/compare_seeds.py",
         code=code("compare_seeds"),
     shell:
         "python {params.program:q} --run {params.run:q} --siblings {params.siblings:q} "
         "--statistics {input.statistics:q} {params.options:q} --output {params.run:q} > {log:q} 2>&1"
+
+
+rule compare_layers:
+    input:
+        top=f"{RUN}/top_activations.parquet",
+        manifest=f"{RUN}/seqlets/manifest.tsv",
+        bed=f"{RUN}/seqlets/seqlets.bed.gz",
+        others=of_compared,
+    output:
+        coactivation=f"{RUN}/coactivation.tsv",
+    log:
+        f"{LOGS}/{{run}}/compare_layers.log",
+    benchmark:
+        f"{BENCHMARKS}/{{run}}/compare_layers.tsv"
+    wildcard_constraints:
+        run="|".join(map(re.escape, COMPARED)) or "no-run-to-compare-with",
+    conda:
+        "../../envs/analysis.yaml"
+    threads: 1
+    resources:
+        mem_mb=8000,
+        runtime=120,
+    params:
+        run=subpath(output.coactivation, parent=True),
+        others=lambda wildcards: compared_with(wildcards.run),
+        options=section("stability", "permutations", "max_dense_nodes", "seed"),
+        program=f"{SCRIPTS}/compare_layers.py",
+        code=code("compare_layers"),
+    shell:
+        "python {params.program:q} --run {params.run:q} --others {params.others:q} {params.options:q} "
+        "--output {output.coactivation:q} > {log:q} 2>&1"
 
 
 rule plot_training:

@@ -1,7 +1,8 @@
-# Nodes seen together: UMAP and clusters, Jaccard similarity over loci, overlaps with annotations.
+# Nodes seen together: UMAP and clusters, Jaccard similarity over loci, overlaps with annotations, repeats.
 #
-# Reads:  {run}/checkpoint/, selected_nodes.tsv, seqlets/, the annotation BED files
-# Writes: {run}/umap.tsv, jaccard.tsv, overlaps.tsv, figures/{umap,jaccard,overlaps}.{svg,png}
+# Reads:  {run}/checkpoint/, selected_nodes.tsv, top_activations.parquet, seqlets/, the genome, the BED files of
+#         annotations and of repeats
+# Writes: {run}/umap.tsv, jaccard.tsv, overlaps.tsv, repeats.tsv, figures/{umap,jaccard,overlaps}.{svg,png}
 
 
 rule embed_nodes:
@@ -84,6 +85,35 @@ rule overlap_annotations:
     shell:
         "python {params.program:q} --run {params.run:q} {params.options:q} "
         "--output {output.overlaps:q} > {log:q} 2>&1"
+
+
+rule measure_repeats:
+    input:
+        top=f"{RUN}/top_activations.parquet",
+        manifest=rules.write_seqlets.output.manifest,
+        bed=rules.write_seqlets.output.bed,
+        genome=CONFIG["genome"],
+        repeats=CONFIG["repeats"]["path"] or [],
+    output:
+        repeats=f"{RUN}/repeats.tsv",
+    log:
+        f"{LOGS}/{{run}}/measure_repeats.log",
+    benchmark:
+        f"{BENCHMARKS}/{{run}}/measure_repeats.tsv"
+    conda:
+        "../../envs/analysis.yaml"
+    threads: 1
+    resources:
+        mem_mb=8000,
+        runtime=60,
+    params:
+        run=subpath(output.repeats, parent=True),
+        options=section("repeats"),
+        program=f"{SCRIPTS}/measure_repeats.py",
+        code=code("measure_repeats"),
+    shell:
+        "python {params.program:q} --run {params.run:q} --genome {input.genome:q} {params.options:q} "
+        "--output {output.repeats:q} > {log:q} 2>&1"
 
 
 rule plot_landscape:

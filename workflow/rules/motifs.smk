@@ -1,8 +1,9 @@
 # Seqlets -> motifs -> matches.
 #
 # Reads:  {run}/seqlets/, the motif database
-# Writes: {run}/motifs/chunk_{i}.{meme,tsv}, status_{i}.tsv, meme/{rank}_n{node}/meme.txt,
-#         motifs.tsv, motifs.meme, motifs/matches.tsv (nulls.smk calibrates them),
+# Writes: {run}/motifs/chunk_{i}.{meme,tsv}, status_{i}.tsv, held_out_{i}.tsv.gz,
+#         meme/{rank}_n{node}/meme.txt, motifs.tsv, motifs.meme, held_out.tsv.gz,
+#         motifs/matches.tsv (nulls.smk calibrates them),
 #         tomtom/{rank}_n{node}/tomtom.tsv, motif_clusters.{tsv,meme}; kernels/: compiled code
 # Chunks: nodes are dealt to a fixed number of jobs; a node's result does not depend on them.
 #
@@ -60,6 +61,7 @@ rule discover_motifs:
         meme=f"{RUN}/motifs/chunk_{{chunk}}.meme",
         motifs=f"{RUN}/motifs/chunk_{{chunk}}.tsv",
         status=f"{RUN}/motifs/status_{{chunk}}.tsv",
+        held_out=f"{RUN}/motifs/held_out_{{chunk}}.tsv.gz",
     log:
         f"{LOGS}/{{run}}/discover_motifs/chunk_{{chunk}}.log",
     benchmark:
@@ -122,9 +124,11 @@ rule collect_motifs:
         motifs=expand(f"{RUN}/motifs/chunk_{{chunk}}.tsv", chunk=CHUNKS, allow_missing=True),
         memes=expand(f"{RUN}/motifs/chunk_{{chunk}}.meme", chunk=CHUNKS, allow_missing=True),
         statuses=expand(f"{RUN}/motifs/status_{{chunk}}.tsv", chunk=CHUNKS, allow_missing=True),
+        held_out=expand(f"{RUN}/motifs/held_out_{{chunk}}.tsv.gz", chunk=CHUNKS, allow_missing=True),
     output:
         table=f"{RUN}/motifs.tsv",
         meme=f"{RUN}/motifs.meme",
+        held_out=f"{RUN}/held_out.tsv.gz",
     log:
         f"{LOGS}/{{run}}/collect_motifs.log",
     benchmark:
@@ -143,7 +147,7 @@ rule collect_motifs:
     shell:
         "python {params.program:q} --manifest {input.manifest:q} --chunks {input.motifs:q} "
         "--memes {input.memes:q} --statuses {input.statuses:q} {params.options:q} --meme-dir {params.nodes:q} --output-table {output.table:q} "
-        "--output-meme {output.meme:q} > {log:q} 2>&1"
+        "--held-out {input.held_out:q} --output-held-out {output.held_out:q} --output-meme {output.meme:q} > {log:q} 2>&1"
 
 
 rule match_motifs:

@@ -7,9 +7,9 @@
 
 rule train_sae:
     input:
-        train=store(CONFIG["activations"]["train"]),
-        validation=store(CONFIG["activations"]["validation"]),
-        statistics=rules.compute_statistics.output.statistics,
+        train=store_of("train"),
+        validation=store_of("validation"),
+        statistics=statistics_of,
         kernels=ancient(rules.compile_sae_kernels.output.stamp),
     output:
         weights=f"{RUN}/checkpoint/model.safetensors",
@@ -22,7 +22,7 @@ rule train_sae:
     benchmark:
         f"{BENCHMARKS}/{{run}}/train_sae.tsv"
     wildcard_constraints:
-        run="no-run" if TOGETHER else "|".join(map(re.escape, TRAINED)),
+        run="|".join(map(re.escape, ALONE)) or "no-run",
     conda:
         "../../envs/sae.yaml"
     threads: 8
@@ -47,14 +47,19 @@ rule train_sae:
 
 if TOGETHER:
 
-    # all trained runs in one job, which reads the store once
+    # all runs that are trained on the given store in one job, which reads it once
     use rule train_sae as train_together with:
+        input:
+            train=store(CONFIG["activations"]["train"]),
+            validation=store(CONFIG["activations"]["validation"]),
+            statistics=rules.compute_statistics.output.statistics,
+            kernels=ancient(rules.compile_sae_kernels.output.stamp),
         output:
-            weights=per_trained_run("checkpoint/model.safetensors"),
-            config=per_trained_run("checkpoint/config.json"),
-            curve=per_trained_run("training_curve.tsv"),
-            evaluation=per_trained_run("evaluation.json"),
-            channels=per_trained_run("channel_fvu.tsv"),
+            weights=per_run_together("checkpoint/model.safetensors"),
+            config=per_run_together("checkpoint/config.json"),
+            curve=per_run_together("training_curve.tsv"),
+            evaluation=per_run_together("evaluation.json"),
+            channels=per_run_together("channel_fvu.tsv"),
         log:
             f"{LOGS}/train_together.log",
         benchmark:
@@ -66,6 +71,7 @@ if TOGETHER:
 
 rule build_baseline:
     input:
+        train=store(CONFIG["activations"]["train"]),
         validation=store(CONFIG["activations"]["validation"]),
         statistics=rules.compute_statistics.output.statistics,
     output:
@@ -79,21 +85,22 @@ rule build_baseline:
     benchmark:
         f"{BENCHMARKS}/{{run}}/build_baseline.tsv"
     wildcard_constraints:
-        run="|".join(BASELINES) or "no-baseline",
+        run="|".join(map(re.escape, BUILT)) or "no-baseline",
     conda:
         "../../envs/sae.yaml"
     threads: 2
     resources:
-        mem_mb=8000,
-        runtime=120,
+        mem_mb=16000,
+        runtime=480,
     params:
+        train=folder_of("train"),
         validation=folder_of("validation"),
         folder=subpath(output.curve, parent=True),
         options=baseline_options,
         program=f"{SCRIPTS}/build_baseline.py",
         code=code("build_baseline"),
     shell:
-        "python {params.program:q} --validation {params.validation:q} "
+        "python {params.program:q} --activations {params.train:q} --validation {params.validation:q} "
         "--statistics {input.statistics:q} {params.options:q} --threads {threads} "
         "--output {params.folder:q} > {log:q} 2>&1"
 

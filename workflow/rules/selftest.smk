@@ -1,7 +1,16 @@
 # The demo's world with planted truth, and the score of each run against it.
 # Only with a `synthetic` section in the config.
 #
-# Writes: world/{genome.fa, activations/, truth/}; {run}/recovery.json, recovery_detectors.tsv
+# Writes: world/{genome.fa, activations/, truth/}; {run}/recovery.json, recovery_detectors.tsv,
+#   recovery_loci.tsv
+
+# the random twin's stores, for baseline random_model
+RANDOM_STORES = [
+    file
+    for split in ("train", "validation")
+    for file in synthetic_store(f"random_model/{split}")
+    if CONFIG["synthetic"]["random_model"]
+]
 
 
 rule simulate_activations:
@@ -11,6 +20,7 @@ rule simulate_activations:
         genome=f"{SYNTHETIC}/genome.fa",
         train=synthetic_store("train"),
         validation=synthetic_store("validation"),
+        random_model=RANDOM_STORES,
         truth=TRUTH,
     log:
         f"{RESULTS}/logs/world/simulate_activations.log",
@@ -34,7 +44,7 @@ rule simulate_activations:
 
 rule score_recovery:
     input:
-        validation=store(CONFIG["activations"]["validation"]),
+        validation=store_of("validation"),
         truth=rules.simulate_activations.output.truth,
         weights=f"{RUN}/checkpoint/model.safetensors",
         selected=f"{RUN}/selected_nodes.tsv",
@@ -45,6 +55,7 @@ rule score_recovery:
     output:
         recovery=f"{RUN}/recovery.json",
         detectors=f"{RUN}/recovery_detectors.tsv",
+        loci=f"{RUN}/recovery_loci.tsv",
     log:
         f"{LOGS}/{{run}}/score_recovery.log",
     benchmark:

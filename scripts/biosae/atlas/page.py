@@ -12,27 +12,21 @@ import base64
 import hashlib
 import json
 import math
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from biosae.artefacts import load_schema
-from biosae.atlas.builder import RunData, node_links
-from biosae.atlas.logos import logo_svg
-from biosae.atlas.numbers import MISSING, format_log10, format_number, format_share
+from biosae.atlas.builder import RunData
+from biosae.atlas.node_rows import STATUS, node_heads, node_rows, status_of
+from biosae.atlas.numbers import MISSING, format_number, format_share
 from biosae.atlas.plots import Point, line_svg, scatter_svg
+from biosae.explanations import NOTHING, is_repeat
 from biosae.summary import count_nodes
 
 FOLDER = Path(__file__).parent
 TOP_OVERLAPS = 30  # rows of the overlap table on the page; the whole table is a link
-STATUS = {  # css class -> words; a node is in exactly one
-    "named": "significant motif with a significant match",
-    "motif": "significant motif, no significant match",
-    "plain": "no significant motif",
-}
 EMBEDDINGS = (
     ("umap1", "umap2", "Decoder directions"),
     ("coact1", "coact2", "Co-activation"),
@@ -47,109 +41,6 @@ CURVES = (  # column of training_curve.tsv, title, highest value shown
 )
 
 
-@dataclass(frozen=True)
-class Cell:
-    """One cell: text, the number it sorts by (None: by its text), and optionally SVG, muted text, links."""
-
-    text: str = ""
-    sort: float | None = None
-    css: str = ""
-    svg: Markup | None = None
-    muted: str = ""
-    links: list[tuple[str, str]] = field(default_factory=list)
-
-
-@dataclass(frozen=True)
-class Column:
-    """One column of the node table; `key` is its column of nodes.tsv, whose schema gives the tooltip."""
-
-    key: str
-    title: str
-    kind: str  # number, share, log10, text, logo
-
-
-COLUMNS = (
-    Column("rank", "Rank", "number"),
-    Column("node", "Node", "number"),
-    Column("best_motif_id", "Best motif", "logo"),
-    Column("consensus", "Consensus", "text"),
-    Column("motif_log10_e", "E", "log10"),
-    Column("motif_q_value", "q", "number"),
-    Column("motif_q_null", "q, nulls", "number"),
-    Column("motif_sites", "Sites", "number"),
-    Column("motif_cluster", "Motif cluster", "number"),
-    Column("best_match", "Best match", "text"),
-    Column("match_q_value", "Match q", "number"),
-    Column("match_q_null", "Match q, nulls", "number"),
-    Column("n_seqlets", "Seqlets", "number"),
-    Column("mean_act", "Mean act.", "number"),
-    Column("max_act", "Max act.", "number"),
-    Column("density", "Density", "share"),
-    Column("gc_share", "GC", "share"),
-    Column("repeat_share", "Repeats", "share"),
-    Column("cluster", "Cluster", "number"),
-)
-
-
-_FORMATS = {"number": format_number, "share": format_share, "log10": format_log10}
-
-
-def status_of(node: object) -> str:
-    """The key of STATUS for one row of nodes.tsv."""
-    if node.named:
-        return "named"
-    return "motif" if node.n_significant_motifs > 0 else "plain"
-
-
-def _true(value: object) -> bool:
-    """Whether a nullable boolean is there and true."""
-    return not pd.isna(value) and bool(value)
-
-
-def _text_cell(column: Column, node: object) -> Cell:
-    value = getattr(node, column.key)
-    if pd.isna(value):
-        return Cell(MISSING)
-    if column.key == "best_match":
-        doubtful = not (_true(node.match_significant) and _true(node.match_of_significant_motif))
-        name = value if pd.isna(node.target_name) else node.target_name
-        notes = [] if name == value else [str(value)]
-        if str(node.match_motif_id) != str(node.best_motif_id):
-            # the logo beside it is of another motif: say whose match this is
-            notes.append(f"by motif {str(node.match_motif_id).rsplit('_m', 1)[-1]}")
-        return Cell(str(name), muted=", ".join(notes), css="weak" if doubtful else "")
-    return Cell(str(value), css="sequence" if _true(node.motif_significant) else "sequence weak")
-
-
-def _cell(column: Column, node: object, data: RunData) -> Cell:
-    value = getattr(node, column.key)
-    if column.kind == "logo":
-        if pd.isna(value):
-            return Cell(MISSING)
-        css = "" if _true(node.motif_significant) else "faint"
-        return Cell(svg=Markup(logo_svg(data.matrices[value], f"{value} {node.consensus}")), css=css)
-    if column.kind == "text":
-        return _text_cell(column, node)
-    text = _FORMATS[column.kind](value)
-    return Cell(
-        f"n{value}" if column.key == "node" else text, None if pd.isna(value) else float(value), "num"
-    )
-
-
-def _rows(nodes: pd.DataFrame, data: RunData) -> list[dict]:
-    rows = []
-    for node in nodes.itertuples(index=False):
-        cells = [_cell(column, node, data) for column in COLUMNS]
-        cells.append(Cell(links=node_links(data, node.rank, node.node), css="links"))
-        rows.append({"id": f"n{node.node}", "status": status_of(node), "cells": cells})
-    return rows
-
-
-def _heads() -> list[dict]:
-    described = {**load_schema("umap")["properties"], **load_schema("nodes")["properties"]}
-    return [{"title": c.title, "kind": c.kind, "about": described[c.key]["description"]} for c in COLUMNS]
-
-
 def _embeddings(nodes: pd.DataFrame) -> list[dict]:
     """One scatter plot per embedding that has coordinates; nodes without any are counted."""
     shown = []
@@ -159,7 +50,7 @@ def _embeddings(nodes: pd.DataFrame) -> list[dict]:
             continue
         points = []
         for node in placed.itertuples(index=False):
-            name = "" if pd.isna(node.target_name) or not node.named else f", {node.target_name}"
+            name = "" if node.explained_by == NOTHING else f", {node.explained_by}"
             motif = "" if pd.isna(node.consensus) else f", {node.consensus}"
             about = f"n{node.node} (rank {node.rank}{name}{motif})"
             points.append(Point(getattr(node, x), getattr(node, y), status_of(node), about, f"n{node.node}"))
@@ -177,6 +68,11 @@ def _figures(data: RunData) -> list[tuple[str, str, str]]:
         ("L0", format_number(figures["l0"]), "mean number of active nodes at a position"),
         ("Dead", format_share(figures["dead_fraction"]), f"of {format_number(figures['n_nodes'])} nodes"),
         ("Kept", format_number(counts["kept_nodes"]), "nodes that passed the selection"),
+        (
+            "Repeats",
+            format_number(sum(map(is_repeat, data.nodes["explained_by"]))),
+            "of these are explained by repeats or low complexity",
+        ),
         (
             "With motif",
             format_number(counts["nodes_with_significant_motif"]),
@@ -271,8 +167,8 @@ def render(data: RunData) -> str:
             script_hash=_source_hash(script),
             figures=_figures(data),
             recovery=_recovery(data),
-            heads=_heads(),
-            rows=_rows(nodes, data),
+            heads=node_heads(),
+            rows=node_rows(nodes, data),
             statuses=STATUS,
             embeddings=_embeddings(nodes),
             curves=_curves(data.curve),

@@ -69,11 +69,8 @@ def read_seqlets(run: Path, nodes: pd.DataFrame) -> pd.DataFrame:
     return table[["chrom", "start", "end"]].assign(row=row)
 
 
-def incidence(seqlets: pd.DataFrame, n_nodes: int) -> sparse.csr_array:
-    """Node x locus matrix of zeros and ones, (n_nodes, n_loci) int32; loci without a seqlet are left out.
-
-    Args:
-        seqlets: chrom, start, end, row (node row in [0, n_nodes)); all of one width.
+def seqlet_width(seqlets: pd.DataFrame) -> int | None:
+    """Width of all seqlets of a run in bp; None where there is none.
 
     Raises:
         ContractError: the seqlets differ in width.
@@ -83,11 +80,25 @@ def incidence(seqlets: pd.DataFrame, n_nodes: int) -> sparse.csr_array:
         raise ContractError(
             "The seqlets of a run differ in width", got=widths[:5].tolist(), expected="one width"
         )
-    if not len(widths):
+    return int(widths[0]) if len(widths) else None
+
+
+def incidence(seqlets: pd.DataFrame, n_nodes: int, bin_bp: int | None = None) -> sparse.csr_array:
+    """Node x locus matrix of zeros and ones, (n_nodes, n_loci) int32; loci without a seqlet are left out.
+
+    Args:
+        seqlets: chrom, start, end, row (node row in [0, n_nodes)).
+        bin_bp: width of a locus; None for that of the seqlets, which must then be one.
+
+    Raises:
+        ContractError: bin_bp is None and the seqlets differ in width.
+    """
+    bin_bp = seqlet_width(seqlets) if bin_bp is None else bin_bp
+    if not len(seqlets):
         return sparse.csr_array((n_nodes, 0), dtype=np.int32)
-    width = int(widths[0])
     codes, _ = pd.factorize(seqlets["chrom"])
-    bins = (seqlets["start"].to_numpy() + width // 2) // width
+    start = seqlets["start"].to_numpy()
+    bins = (start + (seqlets["end"].to_numpy() - start) // 2) // bin_bp
     cell = codes.astype(np.int64) * (bins.max() + 1) + bins
     loci, locus = np.unique(cell, return_inverse=True)
     pairs = np.unique(np.stack([seqlets["row"].to_numpy(np.int64), locus]), axis=1)

@@ -99,32 +99,36 @@ def count_overlaps(windows: pd.DataFrame, n_groups: int, features: pd.DataFrame)
 
 
 def fisher_two_sided(
-    n_overlap: np.ndarray, n_seqlets: np.ndarray, n_background_overlap: np.ndarray, n_background: int
+    n_overlap: np.ndarray,
+    n_seqlets: np.ndarray,
+    n_background_overlap: np.ndarray,
+    n_background: np.ndarray | int,
 ) -> np.ndarray:
     """Two-sided p of Fisher's exact test for many 2 x 2 tables, (n,) float64 in (0, 1].
 
     The sum of the probabilities of all tables with the same margins that are no more likely than
     the one seen. Below the range of a double it is the smallest normal double, never 0.
     """
-    tests = np.stack([n_overlap, n_seqlets, n_background_overlap]).astype(np.int64)
+    background = np.broadcast_to(n_background, np.shape(n_overlap))
+    tests = np.stack([n_overlap, n_seqlets, n_background_overlap, background]).astype(np.int64)
     distinct, back = np.unique(tests, axis=1, return_inverse=True)
-    overlap, size, hits = distinct[0], distinct[1], distinct[0] + distinct[2]
-    lowest = np.maximum(0, hits - n_background)
+    overlap, size, hits, windows = distinct[0], distinct[1], distinct[0] + distinct[2], distinct[3]
+    lowest = np.maximum(0, hits - windows)
     span = int((np.minimum(size, hits) - lowest).max(initial=0)) + 1
-    log_factorial = special.gammaln(np.arange(int(size.max(initial=0)) + n_background + 2) + 1.0)
+    log_factorial = special.gammaln(np.arange(int((size + windows).max(initial=0)) + 2) + 1.0)
     p = np.ones(len(overlap))
     step = max(1, _CELLS // span)
     for low in range(0, len(overlap), step):
         part = slice(low, low + step)
         x = lowest[part, None] + np.arange(span)
-        logs = _log_hypergeometric(x, size[part, None], hits[part, None], n_background, log_factorial)
+        logs = _log_hypergeometric(x, size[part, None], hits[part, None], windows[part, None], log_factorial)
         seen = np.take_along_axis(logs, (overlap - lowest)[part, None], axis=1)
         p[part] = np.exp(special.logsumexp(np.where(logs <= seen + _TIE, logs, -np.inf), axis=1))
     return np.clip(p, np.finfo(float).tiny, 1.0)[back.ravel()]
 
 
 def _log_hypergeometric(
-    x: np.ndarray, size: np.ndarray, hits: np.ndarray, n_background: int, log_factorial: np.ndarray
+    x: np.ndarray, size: np.ndarray, hits: np.ndarray, n_background: np.ndarray, log_factorial: np.ndarray
 ) -> np.ndarray:
     """Log probability that x of ``size`` seqlets are among ``hits`` of all windows; -inf if impossible."""
     total = size + n_background
@@ -167,7 +171,7 @@ def overlap_table(
     n_seqlets = np.bincount(seqlets["row"], minlength=len(nodes))
     parts = []
     for annotation in annotations:
-        _check_names(annotation, windows)
+        check_names(annotation, windows)
         found = count_overlaps(windows, len(nodes) + 1, annotation.features)
         parts.append(_long_table(annotation.name, nodes, n_seqlets, len(background), found))
     table = pd.concat(parts, ignore_index=True)
@@ -177,7 +181,8 @@ def overlap_table(
     return table.reindex(columns=COLUMNS)
 
 
-def _check_names(annotation: Annotation, windows: pd.DataFrame) -> None:
+def check_names(annotation: Annotation, windows: pd.DataFrame) -> None:
+    """Raise InputError unless the annotation and the windows share a chromosome."""
     known = set(windows["chrom"])
     if not known & set(annotation.features["chrom"]):
         raise InputError(
@@ -217,5 +222,5 @@ def add_statistics(table: pd.DataFrame) -> None:
     error = np.sqrt((1 / cells).sum(axis=0))
     table["odds_ratio"] = np.exp(log_odds)
     table["ci_low"], table["ci_high"] = np.exp(log_odds - _Z95 * error), np.exp(log_odds + _Z95 * error)
-    table["p_value"] = fisher_two_sided(a, size, c, int(n_background[0]))
+    table["p_value"] = fisher_two_sided(a, size, c, n_background)
     table["q_value"] = stats.false_discovery_control(table["p_value"].to_numpy())

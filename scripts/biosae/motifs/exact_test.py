@@ -47,23 +47,38 @@ def log10_p_of_tables(
     hits: np.ndarray, n: np.ndarray, control_hits: np.ndarray, n_controls: np.ndarray
 ) -> float:
     """The same from counts, each (strata,): hits among n seqlets, control_hits among n_controls controls."""
-    total = hits + control_hits
-    fewest, most = np.maximum(total - n_controls, 0), np.minimum(n, total)
-    tells = most > fewest
-    excess = int((hits - fewest)[tells].sum())
+    support, excess = _support(hits, n, control_hits, n_controls)
     if excess <= 0:
         return 0.0
-    sizes = (most - fewest)[tells] + 1
-    starts = np.concatenate([[0], np.cumsum(sizes)[:-1]])
-    above = np.arange(sizes.sum()) - np.repeat(starts, sizes)  # hits above the stratum's fewest
-    log_mass = _log_hypergeometric(above, sizes, *(x[tells] for x in (fewest, total, n, n_controls)))
-    tilt = _tilt(above, log_mass, starts, sizes, excess)
+    above, log_mass, starts, sizes = support
+    tilt = _tilt(*support, excess)
     tilted, log_scale = _tilted(above, log_mass, starts, sizes, tilt)
     sums = np.ones(1)
     for mass in np.split(tilted, starts[1:]):
         sums = np.convolve(sums, mass)
     tail = sums[excess:] * np.exp(-tilt * np.arange(len(sums) - excess))
     return min((log_scale - tilt * excess + math.log(tail.sum())) / math.log(10), 0.0)
+
+
+def tilt_of_tables(
+    hits: np.ndarray, n: np.ndarray, control_hits: np.ndarray, n_controls: np.ndarray
+) -> float:
+    """The tilt that ``log10_p_of_tables`` takes for these counts; 0 where there is nothing to tilt."""
+    support, excess = _support(hits, n, control_hits, n_controls)
+    return _tilt(*support, excess) if excess > 0 else 0.0
+
+
+def _support(hits, n, control_hits, n_controls) -> tuple[tuple[np.ndarray, ...], int]:
+    """(hits above the fewest, their log mass, starts, sizes) of the strata that tell, and all hits above."""
+    total = hits + control_hits
+    fewest, most = np.maximum(total - n_controls, 0), np.minimum(n, total)
+    tells = most > fewest
+    excess = int((hits - fewest)[tells].sum())
+    sizes = (most - fewest)[tells] + 1
+    starts = np.concatenate([[0], np.cumsum(sizes)[:-1]])[: len(sizes)]
+    above = np.arange(sizes.sum()) - np.repeat(starts, sizes)  # hits above the stratum's fewest
+    log_mass = _log_hypergeometric(above, sizes, *(x[tells] for x in (fewest, total, n, n_controls)))
+    return (above, log_mass, starts, sizes), excess
 
 
 def _log_hypergeometric(above, sizes, fewest, total, n, n_controls) -> np.ndarray:

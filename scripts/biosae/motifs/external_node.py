@@ -7,6 +7,7 @@ import tempfile
 from pathlib import Path
 
 from biosae.errors import InputError
+from biosae.motifs.evidence import place_all
 from biosae.motifs.external import FEWEST_SEQUENCES, Tool, ToolError, discover_external
 from biosae.motifs.fasta import read_fasta
 from biosae.motifs.formats import Motif, write_meme
@@ -42,7 +43,9 @@ def _into(folder: Path, node: NodeInput, wanted: Discovery, pool, tool: Tool) ->
     result.status = STATUS[status]
     if result.status in ("too_few", "too_short"):
         write_meme(folder / "meme.txt", [], strands=wanted.strands)
-    return add_external(result, motifs, wanted.engine, wanted.min_information_bits, tests)
+    add_external(result, motifs, wanted.engine, wanted.min_information_bits, tests)
+    result.evidence = place_all(result, [test.evidence for test in tests or ()], records)
+    return result
 
 
 def _held_out(

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -54,7 +55,8 @@ def discover_node(
     Returns:
         Status (as of ``NodeMotifs``), the tool's motifs, and one test for each.
     """
-    used, groups = _usable(records, settings.min_width)
+    places, groups = _usable(records, settings.min_width)
+    used = [records[i] for i in places]
     if records and not used:
         return "too short", [], []
     parts = None
@@ -64,15 +66,18 @@ def discover_node(
     if parts is None or parts.n_a < FEWEST_SEQUENCES:
         return "too few sequences", [], []
     motifs = search(part_a(parts, used))
-    tests = held_out_tests(parts, motifs, settings.strand == "both")
+    tests = [
+        replace(test, evidence=test.evidence.among(places))
+        for test in held_out_tests(parts, motifs, settings.strand == "both")
+    ]
     return ("ok" if motifs else "no motif"), motifs, tests
 
 
-def _usable(records: Records, min_width: int) -> tuple[Records, list[str]]:
-    """The records that can hold a motif, as ``node`` takes them, and their loci."""
+def _usable(records: Records, min_width: int) -> tuple[list[int], list[str]]:
+    """Places of the records that can hold a motif, as ``node`` takes them, and their loci."""
     loci = heldout.loci_of([header for header, _ in records])
     used = [i for i, (_, sequence) in enumerate(records) if longest_clean(sequence) >= min_width]
-    return [records[i] for i in used], [loci[i] for i in used]
+    return used, [loci[i] for i in used]
 
 
 def part_a(parts: NodeParts, records: Records) -> Records:
@@ -114,7 +119,7 @@ def _test(parts: NodeParts, state: em.Fit, both_strands: bool) -> tuple[HeldOut,
     test = parts.test(sites.odds, control_odds, threshold)
     forward = (sites.forward != parts.flipped)[hits]
     share = float(forward.mean()) if both_strands and len(forward) else None
-    return HeldOut(parts.n_a, share, test.log10_p, test.table), threshold
+    return HeldOut(parts.n_a, share, test.log10_p, test.table, test.evidence), threshold
 
 
 def _refuse_wide(motifs: Sequence[Motif]) -> None:

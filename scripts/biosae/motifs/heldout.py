@@ -38,6 +38,12 @@ def loci_of(headers: Sequence[str], merge_bp: int = 0) -> list[str]:
     return loci
 
 
+def place_of(header: str) -> tuple[str, int] | None:
+    """Chromosome and start of a FASTA header ``chrom:start-end(strand) ...``; None for another form."""
+    match = _HEADER.match(header)
+    return (match[1], int(match[2])) if match else None
+
+
 def split(
     sequences: Sequence[str], groups: Sequence[str] | None, share: float, seed: int
 ) -> tuple[np.ndarray, np.ndarray]:

@@ -15,6 +15,7 @@ from biosae.artefacts import provenance, read_table, write_table
 from biosae.cli import progress
 from biosae.errors import BiosaeError, ConfigError, InputError
 from biosae.motifs.collection import with_q_values
+from biosae.motifs.evidence import EVIDENCE_FILE, evidence_table, place_all
 from biosae.motifs.external import find_tool
 from biosae.motifs.external_node import external_node
 from biosae.motifs.fasta import parse_file_name, read_fasta
@@ -127,7 +128,9 @@ def _shard(nodes: Sequence[NodeInput], wanted: Discovery, pool, meme_dir: Path |
     for node in nodes:
         motifs = found[node.key]
         result = NodeResult(node.rank, node.node, STATUS[motifs.status], len(records[node.key]))
-        results.append(add_batched(result, motifs, wanted.min_information_bits))
+        add_batched(result, motifs, wanted.min_information_bits)
+        result.evidence = place_all(result, [motif.evidence for motif in motifs], records[node.key])
+        results.append(result)
         if meme_dir:
             write_meme(meme_dir / node.name / "meme.txt", result.motifs, strands=wanted.strands)
     return results
@@ -163,8 +166,11 @@ def write_results(
     part: tuple[int, int] | None,
     inputs: Sequence[Path],
     significance: float,
+    evidence: bool = True,
 ) -> None:
     """Write chunk_{i}.tsv, .meme, status_{i}.tsv; for all nodes motifs.tsv, motifs.meme, status.tsv.
+
+    With ``evidence`` also held_out_{i}.tsv.gz or held_out.tsv.gz (schema ``held_out``).
 
     Raises:
         BiosaeError: an external program failed on a node; only the status table is written then.
@@ -181,6 +187,9 @@ def write_results(
     refuse_failures(results)
     motifs = [motif for result in results for motif in result.motifs]
     write_meme(folder / f"{stem}{suffix}.meme", motifs, strands=wanted.strands)
+    if evidence:
+        name = EVIDENCE_FILE.format(suffix)
+        write_table(evidence_table(results), folder / name, "held_out", made_by)
     write_table(table, folder / f"{stem}{suffix}.tsv", schema, made_by)
 
 

@@ -52,7 +52,9 @@ def discover_node(
     if data is None:
         return result
     result[:] = _motifs(data, settings)
-    result[:] = [_with_e_value(motif, len(result)) for motif in result]
+    result[:] = [
+        replace(_with_e_value(motif, len(result)), evidence=motif.evidence.among(used)) for motif in result
+    ]
     result.status = "ok" if result else "no motif"
     return result
 
@@ -131,6 +133,7 @@ def _refit(
         llr=final.llr,
         held_out=test.table,
         controls=data.kind,
+        evidence=test.evidence,
     )
 
 

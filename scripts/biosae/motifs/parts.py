@@ -12,16 +12,20 @@ import numpy as np
 from biosae.motifs import background, controls, heldout
 from biosae.motifs.exact_test import log10_p_in_strata
 from biosae.motifs.packing import Packed, encode, pack, reverse_complement, turn_canonical
-from biosae.motifs.settings import DiscoverySettings, NodeMotifs
+from biosae.motifs.settings import DiscoverySettings, Evidence, NodeMotifs
 
 log = logging.getLogger(__name__)
 
 
 class HeldOutTest(NamedTuple):
-    """log10 p, and (seqlets hit, seqlets, controls hit, controls) over all strata, one of each locus."""
+    """log10 p, (seqlets hit, seqlets, controls hit, controls) over all strata, and what they are counts of.
+
+    The rows of the evidence are places among the sequences given to ``prepare``.
+    """
 
     log10_p: float
     table: tuple[int, int, int, int]
+    evidence: Evidence
 
 
 @dataclass
@@ -56,10 +60,16 @@ class NodeParts:
         counted = self.counted.copy()
         counted[: self.n_a] = False
         hit, control_hit = odds[counted] >= threshold, control_odds[self.n_controls_a :] >= threshold
-        log10_p = log10_p_in_strata(
-            hit, self.strata[counted], control_hit, self.control_strata[self.n_controls_a :]
+        evidence = Evidence(
+            self.rows[counted],
+            self.strata[counted],
+            hit,
+            self.control_strata[self.n_controls_a :],
+            control_hit,
         )
-        return HeldOutTest(log10_p, (int(hit.sum()), len(hit), int(control_hit.sum()), len(control_hit)))
+        log10_p = log10_p_in_strata(hit, evidence.strata, control_hit, evidence.control_strata)
+        table = int(hit.sum()), len(hit), int(control_hit.sum()), len(control_hit)
+        return HeldOutTest(log10_p, table, evidence)
 
 
 def prepare(

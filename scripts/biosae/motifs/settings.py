@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -59,6 +59,28 @@ class DiscoverySettings:
             raise ConfigError("Motif discovery settings do not fit", got=self, expected="; ".join(broken))
 
 
+@dataclass(frozen=True, eq=False)
+class Evidence:
+    """The held-out test of one motif, sequence by sequence, one of each locus.
+
+    Attributes:
+        rows: (n,) int64, place of each seqlet of the test among the sequences given.
+        strata: (n,) int64, its stratum, see ``controls.strata``.
+        hit: (n,) bool, it has the motif.
+        control_strata, control_hit: (m,) the same of the controls.
+    """
+
+    rows: np.ndarray
+    strata: np.ndarray
+    hit: np.ndarray
+    control_strata: np.ndarray
+    control_hit: np.ndarray
+
+    def among(self, places: np.ndarray) -> Evidence:
+        """The same where the sequence at row i is the one at ``places[i]`` of a longer list."""
+        return replace(self, rows=np.asarray(places, dtype=np.int64)[self.rows])
+
+
 @dataclass(frozen=True)
 class DiscoveredMotif:
     """One motif of a node.
@@ -76,6 +98,7 @@ class DiscoveredMotif:
         llr: log likelihood ratio of the ZOOPS model on all seqlets against background alone, in nats.
         held_out: (seqlets hit, seqlets, controls hit, controls) of the test, counted once a locus.
         controls: ``background`` or ``shuffled`` (keeps dinucleotides only: see batched).
+        evidence: the same test, sequence by sequence.
     """
 
     matrix: np.ndarray
@@ -90,6 +113,7 @@ class DiscoveredMotif:
     llr: float
     held_out: tuple[int, int, int, int]
     controls: str
+    evidence: Evidence | None = field(default=None, compare=False, repr=False)
 
 
 class NodeMotifs(list):

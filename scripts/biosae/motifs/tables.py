@@ -10,9 +10,11 @@ import numpy as np
 import pandas as pd
 
 from biosae.artefacts import conform, load_schema
+from biosae.motifs.evidence import PlacedEvidence
 from biosae.motifs.formats import Motif, node_name
 from biosae.motifs.numbers import power_of_ten
 from biosae.motifs.quality import flag, information_bits
+from biosae.motifs.settings import Evidence
 
 # of NodeMotifs -> of the table motif_status
 STATUS = {"ok": "ok", "no motif": "no_motif", "too few sequences": "too_few", "too short": "too_short"}
@@ -47,12 +49,14 @@ class HeldOut:
             wrote it; None where one strand is read, or without a site.
         log10_p: log10 of the one-sided p (``exact_test``).
         table: (seqlets hit, seqlets, controls hit, controls) of part B, one of each locus.
+        evidence: the same, sequence by sequence of the node's FASTA.
     """
 
     n_seqlets: int
     share_forward: float | None
     log10_p: float
     table: tuple[int, int, int, int]
+    evidence: Evidence | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass
@@ -65,6 +69,7 @@ class NodeResult:
         n_seqlets: sequences of the node's FASTA.
         motifs: motifs under the run's ids ``{rank}_n{node}_m{motif}``, named by their consensus.
         rows: one record of schema ``motif_chunk`` per motif.
+        evidence: of the motifs' held-out tests, each placed on the genome (``evidence.place``).
     """
 
     rank: int
@@ -74,6 +79,7 @@ class NodeResult:
     message: str | None = None
     motifs: list[Motif] = field(default_factory=list)
     rows: list[dict] = field(default_factory=list)
+    evidence: list[PlacedEvidence] = field(default_factory=list)
 
     @property
     def name(self) -> str:

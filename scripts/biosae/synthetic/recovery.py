@@ -12,7 +12,7 @@ import pandas as pd
 from scipy.sparse import csr_matrix
 
 from biosae.activations import ActivationStore
-from biosae.artefacts import read_table, write_json, write_table
+from biosae.artefacts import load_schema, read_table, write_json, write_table
 from biosae.checkpoint import load_checkpoint
 from biosae.cli import progress
 from biosae.errors import InputError
@@ -80,15 +80,20 @@ def _unknown_nodes(kept: np.ndarray, n_nodes: int, run: Path) -> None:
 
 def _assignment_part(
     run: Path, truth: scoring.Truth, fires: csr_matrix, store: ActivationStore, kept: np.ndarray
-) -> pd.DataFrame:
+) -> tuple[dict, pd.DataFrame, pd.DataFrame]:
+    """Figures of splitting, merging and absorption, one row per detector, and counts per sequence."""
     model = load_checkpoint(run / "checkpoint", channels=store.channels)
     _unknown_nodes(kept, model.n_nodes, run)
-    f1, threshold = scoring.best_f1(*encode_all(model, store), kept, fires)
+    codes = encode_all(model, store)
+    f1, threshold = scoring.best_f1(*codes, kept, fires)
     table = scoring.assignment_table(truth, kept, f1, threshold, scoring.assign(f1))
+    shared, per_detector = scoring.split_and_merged(*codes, kept, f1, threshold, fires)
+    loci = scoring.locus_counts(*codes, table, fires, store.positions)
     errors = scoring.position_errors(
         truth, read_seqlets(run / "seqlets" / "seqlets.bed.gz"), table["node"].to_numpy()
     )
-    return table.assign(position_error_bp=errors, n_fires=np.asarray(fires.sum(axis=0)).ravel())
+    table = table.assign(position_error_bp=errors, n_fires=np.asarray(fires.sum(axis=0)).ravel())
+    return shared, table.join(per_detector), loci
 
 
 def _with_names(table: pd.DataFrame, selected: pd.DataFrame) -> pd.DataFrame:
@@ -101,7 +106,7 @@ def _with_names(table: pd.DataFrame, selected: pd.DataFrame) -> pd.DataFrame:
 
 def score_run(
     run: str | Path, truth_folder: str | Path, activations: str | Path, pad_bp: int, threads: int = 1
-) -> tuple[dict, pd.DataFrame]:
+) -> tuple[dict, pd.DataFrame, pd.DataFrame]:
     """Score one run.
 
     Args:
@@ -112,8 +117,8 @@ def score_run(
         threads: threads of TomTom.
 
     Returns:
-        The figures of the module ``scoring`` with details, and one row per scored detector
-        (schema recovery_detectors).
+        The figures of the module ``scoring`` with details, one row per scored detector (schema
+        recovery_detectors), and one per detector and sequence (schema recovery_loci).
     """
     run, truth_folder = Path(run), Path(truth_folder)
     truth = scoring.load_truth(truth_folder)
@@ -122,12 +127,14 @@ def score_run(
     selected = read_table(run / "selected_nodes.tsv", "selected_nodes")
     kept = np.sort(selected["node"].to_numpy(dtype=np.int64))
     motifs = _motif_part(run, truth, truth_folder, kept, threads)
-    table = _assignment_part(run, truth, fires, store, kept)
+    shared, table, loci = _assignment_part(run, truth, fires, store, kept)
     table = _with_names(table, selected)
     figures = {
         **motifs,
         "assignment_f1": float(table["f1"].mean()),
         "best_f1": float(table["best_f1"].mean()),
+        **scoring.found_shares(table),
+        **shared,
         "position_error_bp": float(table["position_error_bp"].median()),
         "position_error_cap_bp": truth.cap_bp,
         "n_detectors": len(table),
@@ -135,15 +142,17 @@ def score_run(
         "n_kept_nodes": len(kept),
         "f1_by_kind": {kind: float(own.mean()) for kind, own in table.groupby("kind")["f1"]},
     }
-    return figures, table
+    places = store.intervals.iloc[loci["sequence"]]
+    names = [f"{one.chrom}:{one.start}-{one.end}" for one in places.itertuples()]
+    return figures, table, loci.assign(sequence=names)
 
 
-def write_recovery(figures: dict, table: pd.DataFrame, output: str | Path, made_by: dict) -> None:
-    """Write ``recovery.json`` and, beside it, ``recovery_detectors.tsv``."""
+def write_recovery(
+    figures: dict, table: pd.DataFrame, loci: pd.DataFrame, output: str | Path, made_by: dict
+) -> None:
+    """Write ``recovery.json`` and, beside it, ``recovery_detectors.tsv`` and ``recovery_loci.tsv``."""
     output = Path(output)
-    columns = [
-        "detector", "name", "kind", "motif", "strand", "n_fires", "node", "f1", "threshold",
-        "best_node", "best_f1", "position_error_bp",
-    ]  # fmt: skip
+    columns = list(load_schema("recovery_detectors")["properties"])
     write_table(table[columns], output.with_name("recovery_detectors.tsv"), "recovery_detectors", made_by)
+    write_table(loci, output.with_name("recovery_loci.tsv"), "recovery_loci", made_by)
     write_json(output, {**figures, "provenance": made_by})

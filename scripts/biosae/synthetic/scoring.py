@@ -1,18 +1,26 @@
 """Score a run against the planted truth. Every figure is computed over the kept nodes of the run.
 
+Scored are all detectors but distractors: of motifs, repeats, low complexity and pairs.
+
 motif_recall
     Share of planted matrices that at least one significant motif of a kept node *names*. A motif names at
     most one truth motif: that of lowest TomTom p among the truth motifs, provided its q is below TOMTOM_Q.
     TomTom's targets are the whole embedded database plus the repeat windows and low-complexity motifs that
     detectors read, because p-values from a dozen targets mean nothing.
 motif_precision
-    Share of the significant motifs of kept nodes that name a truth motif (planted matrix, repeat window or
-    low-complexity motif: each has a detector). None where there is no significant motif.
+    Share of the significant motifs of kept nodes that name a truth motif (planted matrix, repeat window,
+    low-complexity motif or pair: each has a detector). None where there is no significant motif.
 assignment_f1
     Mean over the scored detectors of F1 under the one-to-one assignment of kept nodes to detectors that
     maximises it (Hungarian algorithm). F1 compares "node at or above its threshold" with "detector fires"
     (activation > 0) at the same output position of the scored store, no tolerance; the threshold is the best
     one of all the node's activations, per detector. A detector without a node counts 0.
+detectors_found, detectors_found_best
+    Share of the scored detectors with F1 of at least FOUND_F1: by the one-to-one assignment, and by the best
+    node of each detector whatever else that node serves.
+splitting, merging, absorption
+    One detector on several nodes, several detectors on one node, and firings of a detector that other nodes
+    have taken over: see ``biosae.synthetic.sharing``.
 position_error_bp
     Median over the scored detectors of the median, over the TOP_SEQLETS strongest seqlets of the assigned
     node, of |seqlet centre - centre of the nearest site on which the detector fires| in bp. Capped at the
@@ -21,95 +29,37 @@ position_error_bp
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 from scipy.optimize import linear_sum_assignment
 from scipy.sparse import csr_matrix
 
-from biosae.artefacts import read_table
-from biosae.errors import InputError
+from biosae.synthetic.planted import Truth, load_truth, truth_matrix
+from biosae.synthetic.sharing import split_and_merged
+
+__all__ = [
+    "FOUND_F1",
+    "TOMTOM_Q",
+    "TOP_SEQLETS",
+    "Truth",
+    "assign",
+    "assignment_table",
+    "best_f1",
+    "found_shares",
+    "load_truth",
+    "locus_counts",
+    "motif_figures",
+    "name_motifs",
+    "position_errors",
+    "site_distance",
+    "split_and_merged",
+    "truth_matrix",
+]
 
 TOMTOM_Q = 0.05
 TOP_SEQLETS = 100
+FOUND_F1 = 0.7  # precision and recall of about 0.7 each, or better one of them
 PLANTED = "motif"  # the kind of detectors of planted matrices
-
-
-@dataclass(frozen=True)
-class Truth:
-    """What was planted.
-
-    Attributes:
-        detectors: scored detectors only (schema detectors), index 0..n-1 = detector.
-        detections: every firing of a scored detector: detector, chrom, sequence_start, position, site_start.
-        sequences: chrom, start, end, split; padded intervals, 0-based half-open.
-    """
-
-    detectors: pd.DataFrame
-    detections: pd.DataFrame
-    sequences: pd.DataFrame
-
-    @property
-    def motifs(self) -> dict[str, str]:
-        """Kind of every truth motif, by its id."""
-        return dict(zip(self.detectors["motif"], self.detectors["kind"], strict=True))
-
-    @property
-    def cap_bp(self) -> int:
-        """Largest position error that is reported: the length of a padded sequence."""
-        return int((self.sequences["end"] - self.sequences["start"]).max())
-
-
-def load_truth(folder: str | Path) -> Truth:
-    """Read ``truth/`` as ``simulate_activations`` wrote it.
-
-    Raises:
-        InputError: a file is missing.
-    """
-    folder = Path(folder)
-    for name in ("detectors.tsv", "detections.parquet", "sequences.bed", "targets.meme"):
-        if not (folder / name).is_file():
-            raise InputError(
-                "The truth is incomplete",
-                where=folder / name,
-                mend="name the 'truth' folder that simulate_activations wrote",
-            )
-    detectors = read_table(folder / "detectors.tsv", "detectors")
-    detectors = detectors[detectors["scored"].astype(bool)].reset_index(drop=True)
-    names = ["chrom", "start", "end", "split"]
-    sequences = pd.read_csv(folder / "sequences.bed", sep="\t", header=None, names=names)
-    return Truth(detectors, pd.read_parquet(folder / "detections.parquet"), sequences)
-
-
-def truth_matrix(truth: Truth, intervals: pd.DataFrame, positions: int) -> csr_matrix:
-    """Which detector fires on which row of a store: (rows, n_detectors) bool.
-
-    Args:
-        truth: the truth.
-        intervals: one row per sequence of the store, in its order: chrom, start (padded, 0-based).
-        positions: output positions per sequence.
-
-    Raises:
-        InputError: a sequence of the store is not one that was simulated.
-    """
-    known = truth.sequences.set_index(["chrom", "start"]).index
-    of_store = pd.MultiIndex.from_frame(intervals[["chrom", "start"]])
-    strange = ~of_store.isin(known)
-    if strange.any():
-        raise InputError(
-            "The activations are not those that the truth belongs to",
-            got=f"{int(strange.sum())} of {len(intervals)} sequences unknown, first {of_store[strange][0]}",
-            mend="give the store that simulate_activations wrote beside the truth, with its pad_bp",
-        )
-    where = pd.MultiIndex.from_frame(truth.detections[["chrom", "sequence_start"]])
-    sequence = of_store.get_indexer(where)
-    inside = sequence >= 0
-    rows = sequence[inside].astype(np.int64) * positions + truth.detections["position"].to_numpy()[inside]
-    columns = truth.detections["detector"].to_numpy()[inside]
-    shape = (len(intervals) * positions, len(truth.detectors))
-    return csr_matrix((np.ones(len(rows), dtype=bool), (rows, columns)), shape=shape)
 
 
 def best_f1(
@@ -251,3 +201,44 @@ def assignment_table(
         free, best_node = f1.max(axis=0), np.where(f1.max(axis=0) > 0, kept[f1.argmax(axis=0)], -1)
     table = truth.detectors[["detector", "name", "kind", "motif", "strand"]].copy()
     return table.assign(node=node, f1=own, threshold=at, best_node=best_node, best_f1=free)
+
+
+def found_shares(table: pd.DataFrame) -> dict[str, float]:
+    """``detectors_found`` and ``detectors_found_best`` of an assignment table."""
+    return {
+        "detectors_found": float((table["f1"] >= FOUND_F1).mean()),
+        "detectors_found_best": float((table["best_f1"] >= FOUND_F1).mean()),
+    }
+
+
+def locus_counts(
+    rows: np.ndarray, nodes: np.ndarray, values: np.ndarray, table: pd.DataFrame, truth: csr_matrix,
+    positions: int,
+) -> pd.DataFrame:  # fmt: skip
+    """What an assignment gets right and wrong, per detector and sequence (for intervals over sequences).
+
+    Args:
+        rows, nodes, values: (m,) non-zero activations of a whole store.
+        table: of ``assignment_table``: ``node`` (-1: none) and ``threshold`` per detector.
+        truth: (rows, n_detectors) bool.
+        positions: output positions per sequence.
+
+    Returns:
+        detector, sequence (its number in the store), true_positive, false_positive, false_negative, in
+        positions; sequences where all three are 0 are left out.
+    """
+    n_sequences = truth.shape[0] // positions
+    by_detector = truth.tocsc()
+    parts = []
+    for detector, (node, threshold) in enumerate(zip(table["node"], table["threshold"], strict=True)):
+        fires = by_detector.indices[by_detector.indptr[detector] : by_detector.indptr[detector + 1]]
+        active = rows[(nodes == node) & (values >= threshold)]
+        hit = np.isin(active, fires, assume_unique=True)
+        counts = [
+            np.bincount(own // positions, minlength=n_sequences)
+            for own in (active[hit], active[~hit], np.setdiff1d(fires, active))
+        ]
+        some = np.flatnonzero(np.sum(counts, axis=0))
+        parts.append(np.stack([np.full(len(some), detector), some, *(count[some] for count in counts)]))
+    names = ["detector", "sequence", "true_positive", "false_positive", "false_negative"]
+    return pd.DataFrame(np.concatenate(parts, axis=1).T, columns=names)

@@ -5,6 +5,7 @@ Coordinates are 0-based half-open. Files under the output folder:
     genome.fa, genome.fa.fai              soft-masked
     activations/train/activations_<i>.h5, train_seqs.bed        core intervals, pad_bp narrower on each side
     activations/validation/activations_<i>.h5, valid_seqs.bed   every VALIDATION_EVERY-th interval
+    activations/random_model/{train,validation}/   the same of the random twin, where it is asked for
     truth/                                see ``biosae.synthetic.truth``
     network.json                          geometry, detectors, mixing
 """
@@ -12,7 +13,8 @@ Coordinates are 0-based half-open. Files under the output folder:
 from __future__ import annotations
 
 import logging
-from dataclasses import asdict
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import h5py
@@ -24,9 +26,11 @@ from biosae.cli import progress
 from biosae.errors import ConfigError, InputError
 from biosae.motifs.formats import Motif, read_meme
 from biosae.synthetic.genome import Genome, build_genome
+from biosae.synthetic.matrices import strengthened
 from biosae.synthetic.network import Network, build_network, detect, mix
-from biosae.synthetic.settings import VALIDATION_EVERY, SyntheticSettings, check_settings
+from biosae.synthetic.settings import VALIDATION_EVERY, SyntheticSettings, check_settings, recorded
 from biosae.synthetic.truth import describe, write_truth
+from biosae.synthetic.twin import CALIBRATION_SEQUENCES, random_twin
 
 PROGRAM = "simulate_activations"
 LINE_BP = 60
@@ -94,27 +98,43 @@ def write_genome(genome: Genome, folder: Path) -> None:
 
 def _write_store(
     settings: SyntheticSettings, network: Network, genome: Genome, sequences: pd.DataFrame, folder: Path
-) -> pd.DataFrame:
-    """Write the HDF5 files and interval tables of both splits; return every firing of a scored detector."""
+) -> Iterator[tuple[object, np.ndarray, np.ndarray]]:
+    """Write the HDF5 files and interval tables of both splits; yield each sequence with its ``detect``."""
     rng = np.random.default_rng([settings.seed, 1])
-    scored = np.array([d.kind != "distractor" for d in network.detectors])
-    found = []
     bar = progress(what="simulate", total=len(sequences), unit="sequence")
     for (split, number), own in sequences.groupby(["split", "file"]):
         target = folder / split
         target.mkdir(parents=True, exist_ok=True)
-        shape = (len(own), settings.positions, settings.n_channels)
+        shape = (len(own), settings.positions, network.layer.channels)
         with h5py.File(target / f"activations_{number}.h5", "w") as handle:
             data = handle.create_dataset("activations", shape, "float16")
             for one in own.itertuples():
                 activation, site_start = detect(network, genome.bases[one.chrom][one.start : one.end])
                 data[one.row] = mix(network, activation, rng).astype(np.float16)
-                found.append(_detections(one, activation[:, scored], site_start[:, scored]))
+                yield one, activation, site_start
                 bar.update()
     bar.close()
     for split, name in TABLES.items():
         own = sequences[sequences["split"] == split]
         write_text(folder / split / name, interval_table(settings, own))
+
+
+def _write_activations(
+    settings: SyntheticSettings, network: Network, genome: Genome, sequences: pd.DataFrame, folder: Path
+) -> pd.DataFrame:
+    """Write the stores, and those of the random twin; return every firing of a scored detector."""
+    scored = np.array([d.kind != "distractor" for d in network.detectors])
+    found, fires = [], np.zeros(len(scored))
+    for one, activation, site_start in _write_store(settings, network, genome, sequences, folder):
+        found.append(_detections(one, activation[:, scored], site_start[:, scored]))
+        fires += (activation > 0).sum(axis=0)
+    if settings.random_model:
+        every = max(len(sequences) // CALIBRATION_SEQUENCES, 1)
+        some = [genome.bases[one.chrom][one.start : one.end] for one in sequences[::every].itertuples()]
+        density = fires / (len(sequences) * settings.positions)
+        twin = random_twin(network, density, some, settings.seed)
+        for _ in _write_store(settings, twin, genome, sequences, folder / "random_model"):
+            pass  # what the twin's filters fire on is no truth
     return pd.concat(found, ignore_index=True)
 
 
@@ -173,16 +193,21 @@ def simulate(settings: SyntheticSettings, database: str | Path, output: str | Pa
     """
     check_settings(settings)
     planted, motifs = planted_motifs(Path(database), settings.motif_ids)
+    planted = [
+        replace(motif, matrix=strengthened(motif.matrix, settings.motif_strength)) for motif in planted
+    ]
     _refuse_foreign(Path(output))
     chromosome_bp = chromosome_lengths(settings)
     genome = build_genome(chromosome_bp, planted, settings)
     network = build_network(planted, genome.consensus, settings)
     sequences = tile(settings, chromosome_bp)
-    made_by = provenance(PROGRAM, asdict(settings), [database], settings.seed)
+    made_by = provenance(PROGRAM, recorded(settings), [database], settings.seed)
     with atomic_directory(output) as folder:
         write_genome(genome, folder)
-        detections = _write_store(settings, network, genome, sequences, folder / "activations")
-        write_truth(folder / "truth", planted, motifs, network, genome, sequences, detections, made_by)
+        detections = _write_activations(settings, network, genome, sequences, folder / "activations")
+        write_truth(
+            folder / "truth", planted, motifs, network, genome, sequences, detections, settings, made_by
+        )
         write_json(folder / "network.json", {"provenance": made_by, **describe(network)})
     log.info(
         "%d sequences, %d firings, %d planted sites", len(sequences), len(detections), len(genome.instances)

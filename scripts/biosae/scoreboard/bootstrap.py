@@ -1,0 +1,146 @@
+"""Loci drawn with replacement: what other seqlets of the same genome would have said of the same motifs.
+
+A locus is a block of ``locus_bp`` bases of a chromosome. The blocks of all runs are one population, and a
+replicate draws as many as there are with replacement (Efron & Tibshirani, An Introduction to the Bootstrap,
+1993, chapter 8): the same draw for every run, so that what two runs share cancels in their difference.
+Matrices, their matches and their clusters stay as they are; what is counted anew is the held-out test of each
+motif, and with it p, q and everything that hangs on significance.
+
+A draw holds some loci twice, which the test takes for two: p-values spread a little more than those of new
+data would, and motifs near the threshold pass somewhat more often. This holds for a run and its nulls alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+import numpy as np
+import pandas as pd
+from scipy.special import gammaln
+
+from biosae.scoreboard.replicates import log10_p_of_replicates
+
+LEVEL = 0.95  # of every interval
+
+
+def locus_codes(evidence: Sequence[pd.DataFrame], locus_bp: int) -> tuple[list[np.ndarray], int]:
+    """Number of the locus block of every row of the runs' evidence, -1 for controls; and how many there are.
+
+    Args:
+        evidence: tables of schema ``held_out``.
+        locus_bp: length of a block. A seqlet without a place is a block of its own, by name.
+    """
+    keys = [
+        pd.DataFrame({"chrom": table["chrom"], "block": (table["start"] // locus_bp).fillna(-1)})
+        for table in evidence
+    ]
+    merged = pd.concat(keys, ignore_index=True) if keys else pd.DataFrame({"chrom": [], "block": []})
+    placed = merged["chrom"].notna()
+    codes = np.full(len(merged), -1, dtype=np.int64)
+    codes[placed.to_numpy(bool)] = merged[placed].groupby(["chrom", "block"], sort=True).ngroup()
+    ends = np.cumsum([len(table) for table in evidence])[:-1] if len(evidence) else []
+    return np.split(codes, ends), int(codes.max(initial=-1)) + 1
+
+
+def draw_weights(n_loci: int, replicates: int, seed: Sequence[int]) -> np.ndarray:
+    """How often each locus is drawn, (loci, replicates) float32: whole numbers, ``n_loci`` in each column."""
+    rng = np.random.default_rng(list(seed))
+    if n_loci == 0:
+        return np.zeros((0, replicates), dtype=np.float32)
+    drawn = rng.multinomial(n_loci, np.full(n_loci, 1.0 / n_loci), size=replicates)
+    return np.ascontiguousarray(drawn.T, dtype=np.float32)
+
+
+def replicate_p(
+    evidence: pd.DataFrame, loci: np.ndarray, motif_ids: Sequence[str], weights: np.ndarray
+) -> np.ndarray:
+    """log10 p of every motif in every replicate.
+
+    Args:
+        evidence: schema ``held_out``, of these motifs.
+        loci: (rows of evidence,) from ``locus_codes``.
+        motif_ids: of the run.
+        weights: from ``draw_weights``.
+
+    Returns:
+        (replicates, motifs) float64.
+    """
+    rank = pd.Series(range(len(motif_ids)), index=list(motif_ids))
+    place = evidence["motif_id"].map(rank).to_numpy("int64")
+    order = np.argsort(place, kind="stable")
+    columns = [evidence[name].to_numpy("int64")[order] for name in ("stratum", "n", "n_hit")]
+    columns.append(loci[order])
+    bounds = np.searchsorted(place[order], np.arange(len(motif_ids) + 1))
+    out = np.zeros((weights.shape[1], len(motif_ids)))
+    for motif, (first, last) in enumerate(pairwise(bounds)):
+        out[:, motif] = _motif_p(*(column[first:last] for column in columns), weights)
+    return out
+
+
+def _motif_p(stratum, n, n_hit, locus, weights) -> np.ndarray:
+    """log10 p of one motif, (replicates,)."""
+    own = locus >= 0
+    size = int(stratum.max(initial=-1)) + 1
+    control_hits, n_controls = (
+        np.bincount(stratum[~own], weights=counts[~own], minlength=size).astype(np.int64)
+        for counts in (n_hit, n)
+    )
+    tells = np.flatnonzero(n_controls)  # a stratum without controls says nothing
+    drawn = weights[locus[own]]
+    in_stratum = (stratum[own] == tells[:, None]).astype(np.float32)
+    of_hits, of_all = in_stratum * n_hit[own], in_stratum * n[own]
+    hits, counts = (np.rint(of @ drawn).astype(np.int64).T for of in (of_hits, of_all))
+    observed = of_hits.sum(1).astype(np.int64), of_all.sum(1).astype(np.int64)
+    return log10_p_of_replicates(hits, counts, control_hits[tells], n_controls[tells], observed)
+
+
+def step_up_rows(p_values: np.ndarray) -> np.ndarray:
+    """Benjamini-Hochberg's adjusted p-values within each row, (rows, n); above 1 counts as 1."""
+    n = p_values.shape[1]
+    order = np.argsort(p_values, axis=1, kind="stable")
+    raw = np.take_along_axis(p_values, order, 1) * n / np.arange(1, n + 1)
+    adjusted = np.empty_like(raw)
+    falling = np.minimum.accumulate(raw[:, ::-1], axis=1)[:, ::-1]
+    np.put_along_axis(adjusted, order, np.minimum(falling, 1.0), 1)
+    return adjusted
+
+
+def step_up_log10_rows(log10_p: np.ndarray) -> np.ndarray:
+    """The same on logarithms, as ``motifs.significance.benjamini_hochberg`` within each row."""
+    n = log10_p.shape[1]
+    order = np.argsort(log10_p, axis=1, kind="stable")
+    raw = np.take_along_axis(log10_p, order, 1) + np.log10(n / np.arange(1, n + 1))
+    adjusted = np.empty_like(raw)
+    falling = np.minimum.accumulate(raw[:, ::-1], axis=1)[:, ::-1]
+    np.put_along_axis(adjusted, order, np.minimum(falling, 0.0), 1)
+    return adjusted
+
+
+def rarefied_classes(counts: np.ndarray, nodes: int, drawn: int) -> np.ndarray:
+    """Expected number of classes among ``drawn`` of ``nodes`` nodes, taken without replacement.
+
+    Hurlbert (1971, Ecology 52:577): sum over classes of 1 - C(nodes - count, drawn) / C(nodes, drawn).
+
+    Args:
+        counts: (replicates, classes) nodes of each class; a node has at most one class.
+        nodes: all nodes, those without a class among them.
+        drawn: 0 <= drawn <= nodes.
+
+    Returns:
+        (replicates,) float64.
+    """
+    size = np.arange(nodes + 1)
+    with np.errstate(invalid="ignore"):
+        log_missed = (
+            gammaln(nodes - size + 1) - gammaln(np.maximum(nodes - size - drawn, 0) + 1)
+            - gammaln(nodes + 1) + gammaln(nodes - drawn + 1)
+        )  # fmt: skip
+    chance = np.where(nodes - size < drawn, 1.0, -np.expm1(np.minimum(log_missed, 0.0)))
+    return chance[counts].sum(1)
+
+
+def interval(values: np.ndarray) -> tuple[float, float]:
+    """The two percentiles that leave out half of 1 - LEVEL each."""
+    low, high = np.percentile(values, [50 * (1 - LEVEL), 50 * (1 + LEVEL)])
+    return float(low), float(high)
