@@ -1,4 +1,4 @@
-"""Rungs of the self-test -> ladder.tsv, ladder_detectors.tsv, ladder_axes.tsv, ladder_differences.tsv, summary.txt.
+"""Rungs of the self-test -> tables ladder, ladder_detectors, ladder_axes, ladder_differences; summary.txt.
 
 Prints the summary, which names the worlds in which an SAE does not beat its best null.
 """

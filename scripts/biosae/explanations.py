@@ -1,17 +1,23 @@
 """What explains a node, in the order in which it should be believed: repeats before names.
 
 A node that fires in a repeat has that repeat's sequence as its motif, and a long enough sequence
-resembles some factor's matrix: such a node is named like any other. So ``explained_by`` says, in this
-order: ``repeat: <class>`` or ``low complexity`` where a class of ``repeats.tsv`` explains the node;
-``factor: <name>`` where a match names it; ``low complexity`` where its best motif is significant and is
-flagged as such; ``motif without a name``; ``nothing``.
+resembles some factor's matrix: such a node is named like any other. So ``explained_by`` says the first of
+these that holds:
+
+    repeat: <class>, low complexity   a class of the BED of repeats explains the node (``repeats.tsv``)
+    low complexity                    its best motif is significant and flagged as of low complexity; a lesser
+                                      motif of the node may still have a name
+    repeat: soft_masked               soft-masked sequence explains it
+    factor: <name>                    a match names it
+    motif without a name              it has a significant motif
+    nothing
 """
 
 from __future__ import annotations
 
 import pandas as pd
 
-from biosae.repeat_classes import kind_of
+from biosae.repeat_classes import SOFT_MASKED, kind_of
 
 NOTHING = "nothing"
 LOW_COMPLEXITY = "low complexity"
@@ -71,8 +77,10 @@ def explain(table: pd.DataFrame, label: pd.Series) -> pd.Series:
     names = table["target_name"].astype("string").fillna(table["best_match"].astype("string"))
     significant = table["motif_significant"].astype("boolean").fillna(False).astype(bool)
     simple = significant & (table["motif_flag"].astype("string") == "low_complexity").fillna(False)
+    general = (label == label_of(SOFT_MASKED)).fillna(False).astype(bool)
     found = pd.Series(NOTHING, index=table.index, dtype="string")
     found = found.mask(table["n_significant_motifs"] > 0, "motif without a name")
-    found = found.mask(simple.astype(bool), LOW_COMPLEXITY)
     found = found.mask(table["named"].astype(bool), "factor: " + names)
-    return found.mask(label.notna(), label.astype("string"))
+    found = found.mask(general, label.astype("string"))
+    found = found.mask(simple.astype(bool), LOW_COMPLEXITY)
+    return found.mask(label.notna() & ~general, label.astype("string"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+SOFT_MASKED = "soft_masked"  # lower case in the genome, whatever the class
 _LOW_COMPLEXITY = ("low_complexity", "simple_repeat")  # RepeatMasker's classes that are no repeat family
 
 

@@ -18,30 +18,11 @@ RECOVERY = (
     "position_error_bp",
     "n_planted_motifs",
     "n_detectors",
+    "detectors_found",
 )
 EVALUATION = ("kind", "n_nodes", "channels", "k", "fvu", "l0", "dead_fraction")
-QUALITY = ("fvu_without_layer_norm", "fvu_channel_mean")  # of evaluation.json too, in the summary only
-_PRINTED = {  # column of summary.tsv -> heading on a terminal
-    "run": "run",
-    "motif_recall": "motif recall",
-    "motif_precision": "motif precision",
-    "assignment_f1": "assignment F1",
-    "position_error_bp": "position error (bp)",
-    "fvu": "FVU",
-    "l0": "L0",
-    "dead_fraction": "dead",
-    "stability": "seed cosine",
-    "null_stability": "(chance)",
-    "found_again": "found again",
-    "null_found_again": "(chance)",
-    "kept_nodes": "kept nodes",
-    "nodes_with_significant_motif": "with motif",
-    "null_with_significant_motif": "(null)",
-    "nodes_named": "named",
-    "null_named": "(null)",
-    "nodes_named_calibrated": "calibrated",
-    "distinct_targets": "targets",
-}
+# of evaluation.json too, in the summary only
+QUALITY = ("fvu_without_layer_norm", "fvu_channel_mean", "density_median")
 
 
 def load_json(path: Path) -> dict:
@@ -66,7 +47,7 @@ def required(content: dict, keys: tuple[str, ...], where: Path) -> dict:
 
 
 def load_recovery(run: Path) -> dict | None:
-    """The six figures of recovery.json, or None where the run has none (the truth is not known)."""
+    """The figures of recovery.json, or None where the run has none (the truth is not known)."""
     path = run / "recovery.json"
     return required(load_json(path), RECOVERY, path) if path.exists() else None
 
@@ -75,6 +56,12 @@ def load_evaluation(run: Path, keys: tuple[str, ...] = EVALUATION) -> dict:
     """Figures of evaluation.json; by default those that the page shows."""
     path = run / "evaluation.json"
     return required(load_json(path), keys, path)
+
+
+def load_role(run: Path) -> str:
+    """``sae``, or which baseline the run is, as its checkpoint says; of an old one its kind raw says so."""
+    config = load_json(run / "checkpoint" / "config.json")
+    return str(config.get("role") or ("raw" if config.get("kind") == "raw" else "sae"))
 
 
 def count_nodes(nodes: pd.DataFrame) -> dict[str, int | None]:
@@ -87,13 +74,20 @@ def count_nodes(nodes: pd.DataFrame) -> dict[str, int | None]:
         "nodes_named": int(named.sum()),
         "nodes_named_calibrated": _count(nodes["named_calibrated"]),
         "distinct_targets": int(nodes.loc[named, "best_match"].nunique()),
+        "distinct_targets_calibrated": _classes(nodes["best_match"], nodes["named_calibrated"]),
         "distinct_clusters": int(nodes["motif_cluster"].nunique()),
+        "distinct_clusters_calibrated": _classes(nodes["motif_cluster"], nodes["motif_calibrated"]),
     }
 
 
 def _count(flags: pd.Series) -> int | None:
     """How many hold; None where the run has no null."""
     return None if len(flags) and flags.isna().all() else int(flags.sum())
+
+
+def _classes(classes: pd.Series, flags: pd.Series) -> int | None:
+    """Different classes of the nodes of which it holds; None where the run has no null."""
+    return None if _count(flags) is None else int(classes[flags.fillna(False).astype(bool)].nunique())
 
 
 def count_nulls(counts: pd.DataFrame) -> dict[str, float]:
@@ -129,6 +123,7 @@ def build_summary(runs: list[Path], stability: list[Path] | None = None) -> pd.D
             {
                 "layer": full.parent.name,
                 "run": full.name,
+                "role": load_role(run),
                 **load_evaluation(run, EVALUATION + QUALITY),
                 **count_nodes(read_table(run / "nodes.tsv", "nodes")),
                 **count_nulls(read_table(run / "null_counts.tsv", "null_counts")),
@@ -137,33 +132,5 @@ def build_summary(runs: list[Path], stability: list[Path] | None = None) -> pd.D
             }
         )
     columns = list(load_schema("summary")["properties"])
-    return pd.DataFrame(rows).reindex(columns=columns)
-
-
-def format_scores(summary: pd.DataFrame) -> str:
-    """The summary as aligned text, one line per run; columns that no run has are left out.
-
-    Args:
-        summary: rows of summary.tsv.
-    """
-    shown = {column: title for column, title in _PRINTED.items() if summary[column].notna().any()}
-    lines = [list(shown.values())]
-    for row in summary[list(shown)].itertuples(index=False):
-        lines.append([_plain(value) for value in row])
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    aligned = (
-        [
-            cell.ljust(w) if i == 0 else cell.rjust(w)
-            for i, (cell, w) in enumerate(zip(line, widths, strict=True))
-        ]
-        for line in lines
-    )
-    return "\n".join("  ".join(line).rstrip() for line in aligned)
-
-
-def _plain(value: object) -> str:
-    if pd.isna(value):
-        return "-"
-    if not isinstance(value, float):
-        return str(value)
-    return f"{value:.3g}" if abs(value) < 1000 else f"{value:,.0f}"
+    table = pd.DataFrame(rows).rename(columns={"density_median": "density"})
+    return table.reindex(columns=columns)

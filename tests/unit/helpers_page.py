@@ -179,12 +179,13 @@ def make_run(
     write_table(training_curve(40 if trained else 1), run / "training_curve.tsv", "training_curve")
     structure = {"kind": "topk", "n_nodes": 2944, "channels": 736, "k": 36}
     figures = {"fvu": 0.0831, "fvu_without_layer_norm": 0.11, "fvu_channel_mean": 0.09, "l0": 35.2}
-    write_json(run / "evaluation.json", {**structure, **figures, "dead_fraction": 0.041})
+    figures |= {"dead_fraction": 0.041, "density_median": 0.012}
+    write_json(run / "evaluation.json", {**structure, **figures})
     write_json(run / "checkpoint" / "config.json", {**structure, "seed": 0})
     for name in ("meme", "tomtom"):
         (run / name).mkdir()
     if recovery:
-        values = (0.83, 0.91, 0.74, 1.5, 12, 40)
+        values = (0.83, 0.91, 0.74, 1.5, 12, 40, 0.65)
         write_json(run / "recovery.json", dict(zip(RECOVERY, values, strict=True)))
     return run
 

@@ -1,4 +1,4 @@
-"""A small world with planted motifs whose detectors are the nodes, and slow references for what is measured."""
+"""A small world with planted motifs whose detectors are the nodes, and a finished run on it."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def reverse_complement(text: str) -> str:
 
 @dataclass(frozen=True)
 class World:
-    """One sequence per chromosome; node i reads ``words[i]`` on the forward strand, with one mismatch at most.
+    """One sequence per chromosome; node i reads ``words[i]`` on the forward strand, with a mismatch at most.
 
     Attributes:
         chromosomes: letters of each, a multiple of the stride long.
@@ -54,7 +54,7 @@ class World:
         return len(self.chromosomes[0]) // STRIDE
 
     def activations(self) -> np.ndarray:
-        """(n_sequences, positions, n_nodes) float32: 2 where the word lies in the window, 1 with a mismatch."""
+        """(n_sequences, positions, n_nodes) float32: 2 where a window holds the word, 1 with a mismatch."""
         return np.stack([self._of(letters) for letters in self.chromosomes])
 
     def _of(self, letters: str) -> np.ndarray:
@@ -88,7 +88,7 @@ def planted_world(bases: int = 16_384, chromosomes: int = 2, sites: int = 60, se
 
 
 def filled(schema: str, rows: list[dict]) -> pd.DataFrame:
-    """Rows of a table with what a test does not care about filled in: null where allowed, else 1, True or text."""
+    """Rows of a table; what a test does not name is null where that is allowed, else 1, True or text."""
     plain = {"integer": 1, "number": 1.0, "string": "x", "boolean": True}
     table = {}
     for name, rule in load_schema(schema)["properties"].items():
@@ -119,14 +119,14 @@ def write_run_tables(run: Path, world: World, motifs: list[Motif | None] | None 
     """selected_nodes.tsv, motifs.tsv, motifs.meme and seqlets of the nodes, rank = node + 1."""
     nodes = range(len(world.words))
     write_table(
-        filled("selected_nodes", [{"rank": n + 1, "node": n} for n in nodes]),
+        filled("selected_nodes", [{"rank": n + 1, "node": n, "histogram": "0" + ",0" * 31} for n in nodes]),
         run / "selected_nodes.tsv",
         "selected_nodes",
     )
     motifs = [sharp_motif("", word) for word in world.words] if motifs is None else motifs
     named = [None if m is None else replace(m, id=f"{n + 1}_n{n}_m1") for n, m in enumerate(motifs)]
     rows = [
-        {"motif_id": m.id, "rank": n + 1, "node": n, "motif": 1, "log10_e": -50.0, "width": m.width}
+        {"motif_id": m.id, "rank": n + 1, "node": n, "motif": 1, "log10_e": -50.0, "consensus": m.consensus}
         for n, m in enumerate(named)
         if m is not None
     ]

@@ -9,6 +9,8 @@ from biosae.synthetic.settings import SyntheticSettings
 DATABASE = Path(__file__).resolve().parents[2] / "config" / "motifs" / "jaspar2026_vertebrates_256.meme"
 PLANTED = ("MA0139.2", "MA0113.4", "MA0141.4", "MA0052.5")  # CTCF, NR3C1 (palindrome), ESRRB, MEF2A
 
+CTCF, NR3C1, ESRRB, MEF2A = PLANTED
+
 
 def small(**changes: object) -> SyntheticSettings:
     """Settings of a genome of 120 kb that simulates in about a second."""
@@ -30,3 +32,16 @@ def small(**changes: object) -> SyntheticSettings:
         "seed": 3,
     }
     return SyntheticSettings(**{**values, **changes})
+
+
+def graded(**changes: object) -> SyntheticSettings:
+    """A world with a pair, a motif that is nowhere but in it, and a motif read on one strand."""
+    values = {
+        "genome_bp": 160_000,
+        "pairs": ((CTCF, ESRRB, 5),),
+        "pair_instances": 150,
+        "partner_only": (ESRRB,),
+        "strand_specific": (MEF2A,),
+        "superposition": 2.0,
+    }
+    return small(**{**values, **changes})

@@ -13,10 +13,12 @@ from helpers_training import LAYER, contents, make_recipe, options, planted, run
 
 from biosae import baselines
 from biosae.activations import ActivationStore
+from biosae.artefacts import read_table
 from biosae.baselines import BaselineSettings, build, sample_blocks
-from biosae.checkpoint import load_checkpoint
+from biosae.checkpoint import load_checkpoint, save_checkpoint
 from biosae.errors import ConfigError
 from biosae.evaluation import evaluate
+from biosae.geometry import Layer
 from biosae.training import new_model, train
 
 CHANNELS = 6
@@ -238,6 +240,28 @@ def test_bad_options_of_the_program(folder, monkeypatch, capsys, extra, message)
     assert code == 2
     assert message in text
     assert not (folder / "bad").exists()
+
+
+def test_a_dictionary_whose_nodes_are_all_dead_is_encoded_and_none_is_kept(
+    folder, tmp_path, monkeypatch, capsys
+):
+    model, _ = build("pca", np.ones((50, 8), np.float32), (np.zeros(8), np.ones(8)))
+    layer = Layer("toy", "", 8, 4, 19, 23)
+    save_checkpoint(model, tmp_path / "checkpoint", {"layer": layer.as_dict()})
+    words = ["--checkpoint", str(tmp_path / "checkpoint"), "--output", str(tmp_path)]
+    words += ["--activations", str(folder / "tr ain"), "--device", "cpu"]
+    assert run_here("encode_activations.py", words, monkeypatch, capsys)[0] == 0
+    words = [
+        "--node-stats",
+        str(tmp_path / "node_stats.tsv"),
+        "--output",
+        str(tmp_path / "selected_nodes.tsv"),
+    ]
+    assert run_here("select_nodes.py", [*words, "--min-nonzero", "0"], monkeypatch, capsys)[0] == 0
+    assert len(read_table(tmp_path / "node_stats.tsv", "node_stats")) == 16
+    assert len(read_table(tmp_path / "selected_nodes.tsv", "selected_nodes")) == 0
+    counts = json.loads((tmp_path / "selected_nodes.tsv.json").read_text())["counts"]
+    assert (counts["never_active"], counts["selected"]) == (16, 0)
 
 
 def test_trained_nulls_say_their_role(folder, monkeypatch, capsys):

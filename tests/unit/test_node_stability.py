@@ -18,12 +18,14 @@ from helpers_page import (
     nodes_from,
     selected,
 )
+from helpers_scoreboard import write_empty_scoreboard
 
 import summarise_nodes
 import summarise_runs
 from biosae.artefacts import read_table, write_table
 from biosae.errors import ContractError, InputError
-from biosae.summary import build_summary, format_scores
+from biosae.scoreboard.labels import stability_text
+from biosae.summary import build_summary
 
 
 def call(monkeypatch, program, *arguments) -> None:
@@ -67,12 +69,14 @@ def test_stability_goes_through_both_programs(tmp_path, monkeypatch):
     assert json.loads((alone / "nodes.tsv.json").read_text())["settings"]["stability"] == "one seed"
     summaries = []
     for folder, more in ((run, given), (alone, [])):
-        output = folder / "summary.tsv"
-        call(monkeypatch, summarise_runs, "--runs", folder, *more, "--output", output)
-        summaries.append(read_table(output, "summary"))
+        scoreboard = write_empty_scoreboard(folder)
+        words = ("--runs", folder, *more, "--scoreboard", scoreboard, "--output", folder)
+        call(monkeypatch, summarise_runs, *words)
+        summaries.append(read_table(folder / "summary.tsv", "summary"))
     names = ["siblings", "stability", "found_again", "null_stability"]
     assert summaries[0][names].iloc[0].tolist() == [2, 0.8, 0.75, 0.3]
     assert summaries[1][names].iloc[0].isna().all()
-    assert ["seed cosine" in format_scores(summary) for summary in summaries] == [True, False]
+    words = [stability_text(summary.iloc[0]) for summary in summaries]
+    assert words == ["0.80 (chance 0.30)", "one seed"]
     with pytest.raises(InputError, match=r"lies in none of the run folders"):
         build_summary([alone], [run / "stability.tsv"])

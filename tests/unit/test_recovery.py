@@ -19,7 +19,7 @@ from biosae.checkpoint import save_checkpoint
 from biosae.errors import InputError
 from biosae.model import SAE, RawChannels
 from biosae.motifs.formats import read_meme, write_meme
-from biosae.synthetic import recovery
+from biosae.synthetic import recovery, scoring
 from biosae.synthetic.simulate import simulate
 
 PROGRAM = Path(__file__).resolve().parents[2] / "scripts" / "score_recovery.py"
@@ -113,6 +113,9 @@ def test_true_directions_score_well_and_random_ones_badly(scores: dict) -> None:
     assert random["assignment_f1"] < 0.6 * best["assignment_f1"]
     assert raw["assignment_f1"] < 0.8 * best["assignment_f1"]
     assert random["position_error_bp"] > 20
+    assert best["detectors_found"] > 0.4 > random["detectors_found"]
+    assert best["detectors_found_best"] >= best["detectors_found"]
+    assert raw["merging"] > best["merging"]
     assert raw["motif_precision"] is None
     assert random["motif_precision"] <= 0.25
 
@@ -138,6 +141,9 @@ def test_an_empty_selection_scores_zero(data: Path, tmp_path: Path) -> None:
     figures, table, loci = recovery.score_run(run, data / "truth", data / "activations" / "train", pad_bp=400)
     assert figures["assignment_f1"] == figures["motif_recall"] == 0
     assert figures["position_error_bp"] == figures["position_error_cap_bp"] == 8_800
+    assert figures["detectors_found"] == figures["detectors_found_best"] == figures["splitting"] == 0
+    assert figures["merging"] is figures["absorption"] is None
+    assert loci["false_negative"].sum() == table["n_fires"].sum()
     recovery.write_recovery(figures, table, loci, run / "recovery.json", {})
     assert read_table(run / "recovery_detectors.tsv", "recovery_detectors")["node"].isna().all()
 
@@ -163,6 +169,15 @@ def test_program_writes_figures_and_table(data: Path, tmp_path: Path) -> None:
     wanted = {"motif_recall", "motif_precision", "assignment_f1", "position_error_bp", "n_planted_motifs"}
     assert wanted | {"n_detectors"} <= figures.keys()
     assert f"assignment_f1\t{figures['assignment_f1']:.3f}" in shown
+    loci = read_table(run / "recovery_loci.tsv", "recovery_loci")
+    truth = scoring.load_truth(data / "truth")
+    known = truth.sequences[truth.sequences["split"] == "validation"]
+    assert set(loci["sequence"]) <= {f"{s.chrom}:{s.start}-{s.end}" for s in known.itertuples()}
     table = read_table(run / "recovery_detectors.tsv", "recovery_detectors")
+    totals = loci.groupby("detector")[["true_positive", "false_positive", "false_negative"]].sum()
+    totals = totals.reindex(table["detector"], fill_value=0)
+    doubled = 2 * totals["true_positive"]
+    f1 = doubled / (doubled + totals["false_positive"] + totals["false_negative"]).clip(lower=1)
+    assert f1.to_numpy() == pytest.approx(table["f1"].to_numpy(), abs=1e-6)
     assert table["f1"].mean() == pytest.approx(figures["assignment_f1"])
     assert str(tmp_path) not in (run / "recovery.json").read_text()

@@ -181,6 +181,22 @@ def test_components_matter_only_where_they_are_used():
     load(activations={"train": "a", "validation": "b"}, baselines=["raw"])
 
 
+def test_the_demos_random_model_must_be_simulated():
+    made = {split: f"results/world/activations/random_model/{split}" for split in ("train", "validation")}
+    full = load(
+        activations={"train": "results/world/a", "validation": "results/world/b", "random_model": made},
+        baselines=["random_model"],
+        genome="results/world/g.fa",
+        synthetic={"motif_ids": ["MA0062.4"], "random_model": False},
+    )
+    with pytest.raises(ConfigError, match=r"random_model\.train: .* needs synthetic\.random_model: true"):
+        configuration.check_inputs(full, "results/world")
+    full["synthetic"]["random_model"] = True
+    with pytest.raises(ConfigError) as caught:  # of the database alone
+        configuration.check_inputs(full, "results/world")
+    assert "1 raw input(s) are not there" in str(caught.value)
+
+
 def test_missing_stores_of_the_random_model_are_named():
     with pytest.raises(ConfigError) as caught:
         configuration.check_inputs(load(baselines=["random_model"]))

@@ -18,13 +18,13 @@ from helpers_page import (
     nodes_from,
     selected,
 )
+from helpers_scoreboard import write_empty_scoreboard
 
-import print_scores
 import summarise_nodes
 import summarise_runs
-from biosae.artefacts import read_table
+from biosae.artefacts import read_table, write_json
 from biosae.errors import ContractError, InputError
-from biosae.summary import build_summary, count_nodes, format_scores
+from biosae.summary import build_summary, count_nodes, load_role
 
 NONE = ([], [])
 MOTIFS = [  # rank, node, motif, log10_e, n_sites, significant
@@ -206,7 +206,7 @@ def test_the_program_writes_the_table_with_provenance_twice_the_same(tmp_path, m
     made_by = json.loads((run / "nodes.tsv.json").read_text())
     assert [entry["name"] for entry in made_by["inputs"]] == [
         "selected_nodes.tsv", "manifest.tsv", "motifs.tsv", "matches.tsv", "calibration.tsv",
-        "motif_clusters.tsv",
+        "motif_clusters.tsv", "repeats.tsv", "specificity.tsv",
     ]  # fmt: skip
     other = summarised(monkeypatch, tmp_path / "elsewhere", n_nodes=12)
     for name in ("nodes.tsv", "nodes.tsv.json"):
@@ -215,7 +215,8 @@ def test_the_program_writes_the_table_with_provenance_twice_the_same(tmp_path, m
 
 def test_a_summary_row_counts_the_nodes_and_carries_the_figures(tmp_path, monkeypatch):
     run = summarised(monkeypatch, tmp_path, n_nodes=12)
-    call(monkeypatch, summarise_runs, "--runs", run, "--output", tmp_path / "summary.tsv")
+    scoreboard = write_empty_scoreboard(tmp_path)
+    call(monkeypatch, summarise_runs, "--runs", run, "--scoreboard", scoreboard, "--output", tmp_path)
     about = read_table(tmp_path / "summary.tsv", "summary").iloc[0].to_dict()
     assert (about["layer"], about["run"], about["kind"]) == ("conv1d_2", "topk-x4-k36", "topk")
     assert (about["fvu"], about["l0"], about["dead_fraction"]) == (0.0831, 35.2, 0.041)
@@ -226,7 +227,19 @@ def test_a_summary_row_counts_the_nodes_and_carries_the_figures(tmp_path, monkey
     assert (about["nodes_motif_calibrated"], about["nodes_named_calibrated"]) == (12, 4)
     assert (about["null_with_significant_motif"], about["null_named"]) == (0.6, 0.24)  # 5 and 2 of 100 sets
     assert about["distinct_clusters"] == 1
-    assert (about["motif_recall"], about["n_detectors"]) == (0.83, 40)
+    assert (about["distinct_targets_calibrated"], about["distinct_clusters_calibrated"]) == (4, 1)
+    assert (about["motif_recall"], about["n_detectors"], about["detectors_found"]) == (0.83, 40, 0.65)
+    assert (about["role"], about["density"]) == ("sae", 0.012)
+
+
+def test_the_role_of_a_run_is_what_its_checkpoint_says(tmp_path):
+    for config, role in (
+        ({"kind": "topk", "role": "random"}, "random"),
+        ({"kind": "raw"}, "raw"),
+        ({}, "sae"),
+    ):
+        write_json(tmp_path / "checkpoint" / "config.json", config)
+        assert load_role(tmp_path) == role
 
 
 def test_runs_without_truth_or_without_nodes_have_their_row_too(tmp_path, monkeypatch):
@@ -249,20 +262,3 @@ def test_missing_figures_and_files_are_named(tmp_path, monkeypatch):
     (run / "evaluation.json").unlink()
     with pytest.raises(InputError, match=r"evaluation\.json.*re-run"):
         build_summary([run])
-
-
-def test_scores_are_printed_aligned_and_without_empty_columns(tmp_path, monkeypatch, capsys):
-    run = summarised(monkeypatch, tmp_path, n_nodes=12)
-    call(monkeypatch, summarise_runs, "--runs", run, "--output", tmp_path / "summary.tsv")
-    call(monkeypatch, print_scores, "--results", tmp_path)
-    lines = capsys.readouterr().out.splitlines()
-    assert lines[0].split("  ")[0] == "run"
-    assert lines[1].startswith("topk-x4-k36")
-    assert lines[1].split()[1:5] == ["0.83", "0.91", "0.74", "1.5"]
-    for title, value in (("motif recall", "0.83"), ("targets", "4")):
-        assert lines[0].index(title) + len(title) == lines[1].index(value) + len(value) or title == "targets"
-    assert len(lines[0]) == len(lines[1])
-    assert any("atlas/index.html (not built)" in line for line in lines)
-
-    summary = read_table(tmp_path / "summary.tsv", "summary").assign(motif_recall=float("nan"))
-    assert "motif recall" not in format_scores(summary)

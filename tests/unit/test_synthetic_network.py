@@ -90,3 +90,71 @@ def test_superposition_and_palindromes(network: networks.Network) -> None:
     other = mates["MA0139.2+"].filter
     assert np.allclose(BACKGROUND, BACKGROUND[::-1])  # so that both strands score alike
     assert kept == pytest.approx(other[other.any(axis=1)])
+
+
+@pytest.fixture(scope="module")
+def paired() -> networks.Network:
+    """Pairs with a palindrome, without spacing, and of one motif with itself."""
+    ctcf, nr3c1, esrrb, _ = PLANTED
+    pairs = ((nr3c1, ctcf, 0), (esrrb, esrrb, 3), (ctcf, esrrb, 7))
+    planted, _ = planted_motifs(DATABASE, PLANTED)
+    consensus = np.random.default_rng(0).integers(0, 4, elements.REPEAT_BP).astype(np.int8)
+    return networks.build_network(planted, consensus, small(pairs=pairs))
+
+
+def test_pairs_equal_a_slow_reference(paired: networks.Network) -> None:
+    """A pair's activation from its halves' scores at every start of the window, on a planted pair."""
+    rng = np.random.default_rng(5)
+    pairs = [(i, d) for i, d in enumerate(paired.detectors) if d.kind == "pair"]
+    assert len(pairs) == 6
+    layer, fired = paired.layer, 0
+    for number, d in pairs:
+        bases = rng.integers(0, 4, 160).astype(np.int8)
+        for half in (d.filter, d.partner.filter):  # the best word of each half, at its place in the frame
+            at = np.flatnonzero(half.any(axis=1))
+            bases[41 + at] = half.argmax(axis=1)[at]
+        activation, site_start = networks.detect(paired, bases)
+        for j in range(len(activation)):
+            starts = range(layer.stride_bp * j - layer.left_bp, layer.stride_bp * (j + 1) - layer.left_bp)
+            least = [
+                min(
+                    (_score(half.filter, bases, start) - half.threshold) / half.scale
+                    for half in (d, d.partner)
+                )
+                for start in starts
+            ]
+            expected = max(max(least), 0) * d.gain
+            assert activation[j, number] == pytest.approx(expected, abs=1e-4)
+            if expected > 0:
+                assert site_start[j, number] == starts[int(np.argmax(least))] + d.offset
+                fired += 1
+    assert fired >= len(pairs)
+
+
+def _score(weights: np.ndarray, bases: np.ndarray, start: int) -> float:
+    inside = [i for i in range(len(weights)) if 0 <= start + i < len(bases)]
+    return float(sum(weights[i, bases[start + i]] for i in inside))
+
+
+def test_a_pairs_halves_lie_at_its_spacing_inside_the_frame(paired: networks.Network) -> None:
+    singles = {(d.motif, d.strand): d for d in paired.detectors if d.kind == "motif"}
+    for d in paired.detectors:
+        if d.kind != "pair":
+            continue
+        own, other = (np.flatnonzero(half.any(axis=1)) for half in (d.filter, d.partner.filter))
+        gap = other[0] - own[-1] - 1 if d.strand == "+" else own[0] - other[-1] - 1
+        assert gap == d.partner.spacing_bp
+        parent = singles.get((d.anchor, d.strand), singles[d.anchor, "+"])
+        assert (d.offset, d.threshold) == (parent.offset, parent.threshold)  # so that it fires where it does
+        assert (d.filter == parent.filter).all()
+    assert paired.layer.window_bp == 15 + 2 * (7 + 10) + 4 - 1  # room for the widest pair on either side
+
+
+def test_a_network_without_pairs_keeps_its_window() -> None:
+    planted, _ = planted_motifs(DATABASE, PLANTED)
+    consensus = np.zeros(elements.REPEAT_BP, dtype=np.int8)
+    one = networks.build_network(planted, consensus, small(superposition=1.0))
+    scored = [d for d in one.detectors if d.kind != "distractor"]
+    assert one.mixing.shape == (len(one.detectors), len(scored))
+    assert np.linalg.matrix_rank(one.mixing[: len(scored)]) == len(scored)  # as many directions as detectors
+    assert one.layer == Layer("synthetic", "", len(scored), 4, 9, 13)

@@ -1,7 +1,7 @@
 # Tables -> one row a node, one row a run, one page a run.
 #
 # Reads:  every table of a run
-# Writes: {run}/nodes.tsv, atlas/index.html; summary.tsv
+# Writes: {run}/nodes.tsv, atlas/index.html; scoreboard.{tsv,svg,png}, summary.{tsv,html}
 
 
 rule summarise_nodes:
@@ -73,15 +73,58 @@ rule build_page:
         "python {params.program:q} --run {params.run:q} --output {output.page:q} > {log:q} 2>&1"
 
 
+rule score_runs:
+    input:
+        manifests=per_run("seqlets/manifest.tsv"),
+        motifs=per_run("motifs.tsv"),
+        held_out=per_run("held_out.tsv.gz"),
+        matches=per_run("matches.tsv"),
+        clusters=per_run("motif_clusters.tsv"),
+        nulls=per_run(
+            *(
+                f"nulls/{kind}/{name}.tsv"
+                for kind in CONFIG["nulls"]["kinds"]
+                for name in ("status", "motifs")
+            )
+        ),
+        recovery=per_run("recovery.json", "recovery_loci.tsv") if CONFIG["synthetic"] else [],
+    output:
+        scoreboard=f"{RESULTS}/scoreboard.tsv",
+    log:
+        f"{LOGS}/score_runs.log",
+    benchmark:
+        f"{BENCHMARKS}/score_runs.tsv"
+    conda:
+        "../../envs/motifs.yaml"
+    threads: 1
+    resources:
+        mem_mb=8000,
+        runtime=240,
+    params:
+        runs=per_run("")[: len(RUNS)],
+        compare=COMPARISONS,
+        kinds=["--kinds", *CONFIG["nulls"]["kinds"]],
+        options=section("scoreboard") + section("motifs", "significance"),
+        program=f"{SCRIPTS}/score_runs.py",
+        code=code("score_runs"),
+    shell:
+        "python {params.program:q} --runs {params.runs:q} {params.compare:q} {params.kinds:q} {params.options:q} "
+        "--output {output.scoreboard:q} > {log:q} 2>&1"
+
+
 rule summarise_runs:
     input:
         nodes=per_run("nodes.tsv"),
         nulls=per_run("null_counts.tsv"),
         evaluations=per_run("evaluation.json"),
+        checkpoints=per_run("checkpoint/config.json"),
         recovery=per_run("recovery.json") if CONFIG["synthetic"] else [],
         stability=[f"{LAYER_DIR}/{run}/stability.tsv" for run in SEEDED],
+        scoreboard=rules.score_runs.output.scoreboard,
     output:
         summary=f"{RESULTS}/summary.tsv",
+        page=f"{RESULTS}/summary.html",
+        figures=multiext(f"{RESULTS}/scoreboard", ".svg", ".png"),
     log:
         f"{LOGS}/summarise_runs.log",
     benchmark:
@@ -95,7 +138,9 @@ rule summarise_runs:
     params:
         runs=per_run("")[: len(RUNS)],
         stability=stability_option,
+        folder=subpath(output.summary, parent=True),
         program=f"{SCRIPTS}/summarise_runs.py",
         code=code("summarise_runs"),
     shell:
-        "python {params.program:q} --runs {params.runs:q} {params.stability:q} --output {output.summary:q} > {log:q} 2>&1"
+        "python {params.program:q} --runs {params.runs:q} {params.stability:q} --scoreboard {input.scoreboard:q} "
+        "--output {params.folder:q} > {log:q} 2>&1"

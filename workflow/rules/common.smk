@@ -164,6 +164,9 @@ def siblings(name):
     return [other for other in TRAINED if other != name and {**RUNS[other], "seed": None} == own]
 
 
+COMPARISONS = [
+    word for sae, own in configuration.nulls_of(CONFIG).items() for word in ("--compare", sae, *own)
+]
 SEEDED = [name for name in TRAINED if siblings(name)]
 
 

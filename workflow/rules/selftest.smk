@@ -34,7 +34,7 @@ rule simulate_activations:
         runtime=30,
     params:
         folder=subpath(output.genome, parent=True),
-        options=section("synthetic") + PAD,
+        options=section("synthetic") + PAD + section("layer", "channels", "left_bp", "right_bp"),
         program=f"{SCRIPTS}/simulate_activations.py",
         code=code("simulate_activations"),
     shell:

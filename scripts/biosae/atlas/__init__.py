@@ -1,1 +1,1 @@
-"""The static page of a run: `builder` reads; `node_rows`, `logos`, `plots` and `numbers` draw and word; `page` writes."""
+"""The static page of a run: `builder` reads, `page` and `node_rows` write, the others draw and word."""

@@ -1,4 +1,4 @@
-"""Pictures of the ladder: one panel an axis, the easiest world on the left, every run and what chance gives."""
+"""Pictures of the ladder: one panel an axis, the easiest world on the left, every run, and chance."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def figures_grid(ladder: pd.DataFrame, axes: pd.DataFrame) -> Figure:
 
 
 def draw_panel(panel: Axes, part: pd.DataFrame, column: str) -> None:
-    """One figure of every run over the worlds of an axis: line of means, bars from least to most of the seeds."""
+    """One figure of every run over the worlds of an axis: means, and bars from least to most of the seeds."""
     part = part.sort_values("place", kind="stable")
     ticks = part.drop_duplicates("place")
     runs = list(dict.fromkeys(part["run"]))

@@ -21,6 +21,7 @@ from biosae.ladder.names import CHANCE, SAE
 from biosae.ladder.settings import synthetic_settings
 from biosae.ladder.world import World, make_world
 
+# filled in for some runs alone
 MOTIF_FIGURES = ("motif_recall", "motif_precision", "n_significant_motifs")
 DETECTOR_COLUMNS = ["detector", "name", "kind", "motif", "strand", "n_fires", "f1", "best_f1"]
 log = logging.getLogger(__name__)
@@ -78,7 +79,7 @@ def climb(settings: dict, database: Path, folder: Path) -> tuple[pd.DataFrame, p
             table = with_motifs(table, made, world, settings)
     log.info("CPU seconds: %s", ", ".join(f"{name} {value:.1f}" for name, value in clock.seconds.items()))
     own = {"world": settings["world"], "seed": settings["seed"]}
-    columns = [*MOTIF_FIGURES, "position_error_bp", "fvu", "l0", "dead_fraction"]
+    columns = MOTIF_FIGURES
     table = table.reindex(columns=[*table.columns, *(name for name in columns if name not in table)])
     return table.assign(**own), pd.concat(detectors, ignore_index=True).assign(**own)
 

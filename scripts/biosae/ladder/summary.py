@@ -1,4 +1,4 @@
-"""The ladder in words: one line a world, and by name the worlds in which the SAE does not beat its best null."""
+"""The ladder in words: a line a world, and by name those in which the SAE does not beat its best null."""
 
 from __future__ import annotations
 
@@ -36,13 +36,9 @@ def _rows(part: pd.DataFrame, axes: pd.DataFrame, ladder: pd.DataFrame) -> list[
     raw = ladder[ladder["role"] == "raw"].groupby("world")["detectors_found"].mean()
     rows = []
     for row in part.itertuples():
-        about = (
-            f"all {row.n_detectors}"
-            if row.detectors == ALL
-            else f"{row.n_detectors}: {labels[row.detectors]}"
-        )
+        about = "all" if row.detectors == ALL else labels[row.detectors]
         first = _share(raw.get(row.world)) if row.detectors == ALL else ""
-        line = (row.world, about, _share(row.value), first)
+        line = (row.world, f"{row.n_detectors}: {about}", _share(row.value), first)
         if pd.isna(row.best_null):
             rows.append((*line, "", "no null", "", "", ""))
             continue

@@ -1,8 +1,7 @@
 """F1 of every node with every detector at the node's best threshold, in time that does not grow with both.
 
 ``scoring.best_f1`` counts the true positives of each detector at each of a node's activations. Here they are
-counted where the detector fires alone: lowering the threshold over anything else lowers F1. Raw channels, which
-are active everywhere, take a fortieth of the time so.
+counted only where the detector fires: lowering the threshold over anything else lowers F1.
 """
 
 from __future__ import annotations

@@ -74,7 +74,7 @@ class World:
         return Stores(train, validation, compute_statistics(train, [0.5]))
 
     def displaced_fires(self) -> csr_matrix:
-        """``fires`` moved by half the store: what a dictionary that knows nothing of positions is up against."""
+        """``fires`` moved by half the store, so that nothing can know where detectors fire."""
         half = self.fires.shape[0] // 2
         return vstack([self.fires[half:], self.fires[:half]]).tocsr()
 

@@ -13,8 +13,9 @@ the class on top of what chance puts there (Abbott 1925, J. Econ. Entomol. 18:26
 that die untreated too). In a genome that is half soft-masked, 75 % of soft-masked seqlets are an excess of
 50 %. A class explains a node where the excess reaches ``explained_share`` and q is below ``significance``.
 
-Seqlets of one node never overlap, but several may lie in one copy of a repeat: p is then too small, and
-``excess_share`` is not.
+Where GC itself makes the class, as in runs of A, windows of the same GC are often in the class too, and the
+excess is too low rather than too high. Seqlets of one node never overlap, but several may lie in one copy
+of a repeat: p is then too small, and ``excess_share`` is not.
 
 Coordinates are 0-based, half-open. Floor: the genome is read once, and two searches a window and class.
 """
@@ -33,11 +34,10 @@ from biosae.genome import Genome
 from biosae.landscape.gc_matching import Windows, match_windows
 from biosae.landscape.overlaps import add_statistics, check_names
 from biosae.landscape.tracks import Annotation
-from biosae.repeat_classes import kind_of
+from biosae.repeat_classes import SOFT_MASKED, kind_of
 
 log = logging.getLogger(__name__)
 
-SOFT_MASKED = "soft_masked"
 COLUMNS = [
     "rank",
     "node",

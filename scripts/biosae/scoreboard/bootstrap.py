@@ -1,17 +1,21 @@
-"""Loci drawn with replacement: what other seqlets of the same genome would have said of the same motifs.
+"""Loci and nodes drawn with replacement: what another genome, or another dictionary alike, might have said.
 
 A locus is a block of ``locus_bp`` bases of a chromosome. The blocks of all runs are one population, and a
 replicate draws as many as there are with replacement (Efron & Tibshirani, An Introduction to the Bootstrap,
 1993, chapter 8): the same draw for every run, so that what two runs share cancels in their difference.
 Matrices, their matches and their clusters stay as they are; what is counted anew is the held-out test of each
-motif, and with it p, q and everything that hangs on significance.
+motif, and with it p, q and everything that hangs on significance. In the same replicate each run's kept nodes
+are drawn with replacement, for itself: two dictionaries that differ in nothing but chance name different
+numbers of nodes, and loci alone would make that a difference.
 
-A draw holds some loci twice, which the test takes for two: p-values spread a little more than those of new
-data would, and motifs near the threshold pass somewhat more often. This holds for a run and its nulls alike.
+Both draws shift what they count: a locus drawn twice counts as two in the test, so that motifs near the
+threshold pass more often, and nodes left out take their class with them. The interval is therefore that of
+the replicates about their own mean, laid about the observed difference.
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from itertools import pairwise
 
@@ -50,6 +54,11 @@ def draw_weights(n_loci: int, replicates: int, seed: Sequence[int]) -> np.ndarra
         return np.zeros((0, replicates), dtype=np.float32)
     drawn = rng.multinomial(n_loci, np.full(n_loci, 1.0 / n_loci), size=replicates)
     return np.ascontiguousarray(drawn.T, dtype=np.float32)
+
+
+def named_seed(seed: int, *words: str | int) -> tuple[int, ...]:
+    """A seed of a stream of its own, which does not depend on what else is drawn."""
+    return (seed, *hashlib.blake2b(repr(words).encode(), digest_size=8).digest())
 
 
 def replicate_p(
@@ -140,7 +149,7 @@ def rarefied_classes(counts: np.ndarray, nodes: int, drawn: int) -> np.ndarray:
     return chance[counts].sum(1)
 
 
-def interval(values: np.ndarray) -> tuple[float, float]:
-    """The two percentiles that leave out half of 1 - LEVEL each."""
-    low, high = np.percentile(values, [50 * (1 - LEVEL), 50 * (1 + LEVEL)])
-    return float(low), float(high)
+def interval(observed: float, draws: np.ndarray) -> tuple[float, float]:
+    """``observed`` plus the two percentiles of the draws about their mean that hold LEVEL between them."""
+    low, high = np.percentile(draws - draws.mean(), [50 * (1 - LEVEL), 50 * (1 + LEVEL)])
+    return float(observed + low), float(observed + high)

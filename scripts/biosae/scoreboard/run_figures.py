@@ -1,10 +1,10 @@
 """The figures of one run, as observed and in every replicate, at any number of nodes.
 
 Row 0 of every array is the run as its tables have it: the same counts as in summary.tsv. The other rows are
-replicates of the ``bootstrap``. In a replicate a motif's p and E are new, and so are its q over the run,
-whether it is significant, which motif of its node is the best, whether it stands out from the null sets, and
-what names the node. A motif's matches, its cluster and the null sets are as observed: a motif that is
-significant in a replicate alone has no cluster.
+replicates of the ``bootstrap``, each node counted as often as it was drawn. In a replicate a motif's p and E
+are new, and so are its q over the run, whether it is significant, which motif of its node is the best,
+whether it stands out from the null sets, and what names the node. A motif's matches, its cluster and the null
+sets are as observed: a motif that is significant in a replicate alone has no cluster.
 """
 
 from __future__ import annotations
@@ -92,13 +92,27 @@ class RunFigures:
 
     Attributes:
         nodes: number of kept nodes.
+        times: (rows, nodes) how often each node counts in a row.
         counts: figure -> (rows,) nodes that have it.
         classes: figure -> (rows, classes) nodes of each class.
     """
 
     nodes: int
+    times: np.ndarray
     counts: dict[str, np.ndarray] = field(default_factory=dict)
     classes: dict[str, np.ndarray] = field(default_factory=dict)
+
+    def count(self, figure: str, flags: np.ndarray) -> None:
+        """Keep how many nodes it holds of; flags (rows, nodes)."""
+        self.counts[figure] = (flags * self.times).sum(1)
+
+    def classify(self, figure: str, codes: np.ndarray) -> None:
+        """Keep how many nodes there are of each class; codes (rows, nodes), -1 is none."""
+        size = int(codes.max(initial=-1)) + 1
+        flat = codes + np.arange(len(codes))[:, None] * size
+        there = codes >= 0
+        counts = np.bincount(flat[there], weights=self.times[there], minlength=len(codes) * size)
+        self.classes[figure] = counts.reshape(len(codes), size).astype(np.int64)
 
     def at(self, figure: str, drawn: int) -> np.ndarray:
         """(rows,) the figure expected of ``drawn`` of the nodes, taken without replacement."""
@@ -112,13 +126,16 @@ class RunFigures:
         return figure in self.counts or figure in self.classes
 
 
-def run_figures(tables: RunTables, log10_p: np.ndarray, significance: float) -> RunFigures:
+def run_figures(
+    tables: RunTables, log10_p: np.ndarray, significance: float, drawn: np.ndarray | None = None
+) -> RunFigures:
     """Figures of a run.
 
     Args:
         tables: of the run.
         log10_p: (replicates, motifs) in the order of ``tables.motifs``; without rows: observed figures only.
         significance: q below which a motif is significant, or a node calibrated.
+        drawn: (replicates, nodes) how often each node counts; None for once.
     """
     motifs, n_nodes = tables.motifs, len(tables.nodes)
     observed = motifs["significant"].to_numpy(bool)[None]
@@ -127,8 +144,11 @@ def run_figures(tables: RunTables, log10_p: np.ndarray, significance: float) -> 
     shift = np.log10(np.maximum(per_node, 1))[motifs["place"]]
     e_values = np.concatenate([log10_e(motifs).fillna(np.inf).to_numpy()[None], log10_p + shift])
     groups = _Groups(motifs["place"].to_numpy("int64"), n_nodes)
-    found = RunFigures(n_nodes)
-    found.counts["nodes_with_motif"] = groups.any(significant).sum(1)
+    times = np.ones((1 + len(log10_p), n_nodes))
+    if drawn is not None:
+        times[1:] = drawn
+    found = RunFigures(n_nodes, times)
+    found.count("nodes_with_motif", groups.any(significant))
     first = groups.first_lowest(e_values)
     _add_clusters(found, tables, groups, significant, first, e_values, significance)
     _add_names(found, tables, significant, significance)
@@ -172,11 +192,11 @@ def _add_clusters(found, tables, groups, significant, first, e_values, significa
     cluster = tables.motifs["motif_id"].map(tables.clusters).fillna(-1).to_numpy("int64")
     own = np.where(significant, cluster, -1)
     best = _taken(own, first, -1).astype(np.int64)
-    found.classes["distinct_clusters"] = _class_counts(best)
+    found.classify("distinct_clusters", best)
     if tables.null_log10_e:
         stands_out = _stands_out(_taken(e_values, first, np.inf), tables.null_log10_e) < significance
-        found.counts["nodes_motif_calibrated"] = stands_out.sum(1)
-        found.classes["distinct_clusters_calibrated"] = _class_counts(np.where(stands_out, best, -1))
+        found.count("nodes_motif_calibrated", stands_out)
+        found.classify("distinct_clusters_calibrated", np.where(stands_out, best, -1))
 
 
 def _stands_out(best: np.ndarray, nulls: list[np.ndarray]) -> np.ndarray:
@@ -201,18 +221,10 @@ def _add_names(found, tables, significant, significance) -> None:
     first = groups.first_lowest(np.where(names, 0, 1))
     target = np.broadcast_to(pd.factorize(table["target"], sort=True)[0], names.shape)
     target = np.where(named, _taken(target, first, -1), -1).astype(np.int64)
-    found.counts["nodes_named"] = named.sum(1)
-    found.classes["distinct_targets"] = _class_counts(target)
+    found.count("nodes_named", named)
+    found.classify("distinct_targets", target)
     if tables.null_log10_e:
         q_null = np.broadcast_to(table["q_null"].astype("float64").fillna(1.0).to_numpy(), names.shape)
         calibrated = named & (_taken(q_null, first, 1.0) < significance)
-        found.counts["nodes_named_calibrated"] = calibrated.sum(1)
-        found.classes["distinct_targets_calibrated"] = _class_counts(np.where(calibrated, target, -1))
-
-
-def _class_counts(codes: np.ndarray) -> np.ndarray:
-    """(rows, classes) nodes of each class, from (rows, nodes) codes; -1 is none."""
-    size = int(codes.max(initial=-1)) + 1
-    rows = np.arange(len(codes))[:, None] * size
-    flat = (codes + rows)[codes >= 0]
-    return np.bincount(flat, minlength=len(codes) * size).reshape(len(codes), size)
+        found.count("nodes_named_calibrated", calibrated)
+        found.classify("distinct_targets_calibrated", np.where(calibrated, target, -1))

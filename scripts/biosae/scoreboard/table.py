@@ -17,7 +17,7 @@ import pandas as pd
 from biosae.artefacts import conform
 from biosae.errors import ConfigError, InputError
 from biosae.scoreboard import recovery
-from biosae.scoreboard.bootstrap import draw_weights, interval, locus_codes, replicate_p
+from biosae.scoreboard.bootstrap import draw_weights, interval, locus_codes, named_seed, replicate_p
 from biosae.scoreboard.run_figures import CLASSES, COUNTS, RunFigures, load_tables, run_figures
 
 log = logging.getLogger(__name__)
@@ -33,7 +33,7 @@ class Score:
     Attributes:
         figures: of its nodes.
         tested: its motifs have held-out evidence, so that there are replicates.
-        recovery: figure -> (1 or 1 + replicates,), see ``recovery.recovery_figures``.
+        recovery: figure -> (1 + replicates,), see ``recovery.recovery_figures``.
     """
 
     figures: RunFigures
@@ -75,13 +75,14 @@ def score_runs(runs: dict[str, Path], kinds: list[str], settings: Settings) -> d
     tables = {name: load_tables(folder, kinds) for name, folder in runs.items()}
     loci, n_loci = locus_codes([own.evidence for own in tables.values()], settings.locus_bp)
     log.info("%d loci of %d bp hold the held-out seqlets of all runs", n_loci, settings.locus_bp)
-    weights = draw_weights(n_loci, settings.replicates, (settings.seed, 0))
+    weights = draw_weights(n_loci, settings.replicates, named_seed(settings.seed, "loci"))
     truth = recovery.recovery_figures(runs, settings.replicates, settings.seed)
     scores = {}
     for (name, own), codes in zip(tables.items(), loci, strict=True):
         drawn = weights if own.tested else weights[:, :0]
         log10_p = replicate_p(own.evidence, codes, own.motifs["motif_id"].tolist(), drawn)
-        figures = run_figures(own, log10_p, settings.significance)
+        nodes = draw_weights(len(own.nodes), drawn.shape[1], named_seed(settings.seed, "nodes", name)).T
+        figures = run_figures(own, log10_p, settings.significance, nodes)
         scores[name] = Score(figures, own.tested, truth.get(name, {}))
         log.info("%s: %d kept nodes, %d motifs", name, len(own.nodes), len(own.motifs))
     return scores
@@ -98,13 +99,14 @@ def checked_nulls(nulls: dict[str, list[str]], runs: list[str]) -> dict[str, lis
 def build_scoreboard(layer: str, scores: dict[str, Score], nulls: dict[str, list[str]]) -> pd.DataFrame:
     """Rows of schema ``scoreboard``: each SAE x each figure that it states, in the order given."""
     rows = [
-        {"layer": layer, "run": sae, "figure": figure, **compare(scores[sae], others, figure)}
+        {"layer": layer, "run": sae, "nulls": ",".join(names) or None, "figure": figure}
+        | compare(scores[sae], others, figure)
         for sae, names in nulls.items()
         for others in [{name: scores[name] for name in names}]
         for figure in FIGURES
         if scores[sae].value(figure) is not None
     ]
-    columns = ["layer", "run", "figure", *_COLUMNS]
+    columns = ["layer", "run", "nulls", "figure", *_COLUMNS]
     return conform(pd.DataFrame(rows, columns=columns), "scoreboard")
 
 
@@ -135,18 +137,16 @@ def _difference(sae: Score, null: Score, figure: str, notes: list[str]) -> dict:
     row = {}
     if figure in recovery.FIGURES:
         ours, theirs = sae.recovery[figure], null.recovery[figure]
-        reason = "no interval: no draw of sequences changes it"
     else:
         drawn = min(sae.figures.nodes, null.figures.nodes)
         row["matched_nodes"] = drawn
         if drawn == 0 and sae.figures.nodes:
             return row  # at no nodes there is nothing to compare
         ours, theirs = sae.figures.at(figure, drawn), null.figures.at(figure, drawn)
-        reason = "no interval: motifs were not tested on held-out seqlets"
     row |= {"value_matched": ours[0], "null_value_matched": theirs[0], "difference": ours[0] - theirs[0]}
     if len(ours) == len(theirs) > 1:
-        low, high = interval(ours[1:] - theirs[1:])
+        low, high = interval(row["difference"], ours[1:] - theirs[1:])
         row |= {"ci_low": low, "ci_high": high, "replicates": len(ours) - 1}
     else:
-        notes.append(reason)
+        notes.append("no interval: motifs were not tested on held-out seqlets")
     return row

@@ -7,7 +7,7 @@ wherever the pair fires that detector fires too, at the same output position (a 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -88,21 +88,16 @@ def _scores(weights: np.ndarray, sites: np.ndarray) -> np.ndarray:
     return weights[np.arange(weights.shape[0]), sites].sum(axis=1)
 
 
-def _calibrated(matrix: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, float, float]:
-    """Weights, scores of sampled sites, threshold and scale of the detector of one matrix."""
-    weights = _log_odds(matrix)
-    scores = _scores(weights, sample_sites(matrix, CALIBRATION_SITES, rng))
-    threshold = float(np.quantile(scores, 1 - SENSITIVITY))
-    return weights, scores, threshold, float(scores[scores > threshold].mean()) - threshold
-
-
 def motif_detector(
     motif: Motif, kind: str, strand: str, strand_class: str, gain: float, filter_bp: int,
     rng: np.random.Generator,
 ) -> Detector:  # fmt: skip
     """The detector of one matrix on one strand."""
     matrix = motif.matrix if strand == "+" else motif.matrix[::-1, ::-1]
-    weights, _, threshold, scale = _calibrated(matrix, rng)
+    weights = _log_odds(matrix)
+    scores = _scores(weights, sample_sites(matrix, CALIBRATION_SITES, rng))
+    threshold = float(np.quantile(scores, 1 - SENSITIVITY))
+    scale = float(scores[scores > threshold].mean()) - threshold
     offset = _centre(motif.width, filter_bp)
     return Detector(
         f"{motif.id}{strand}",
@@ -120,38 +115,43 @@ def motif_detector(
 
 
 def pair_detector(
-    whole: Motif, first: Motif, second: Motif, strand: str, strand_class: str, gain: float, filter_bp: int,
+    whole: Motif, first: Detector, second: Detector, strand: str, strand_class: str, gain: float,
     rng: np.random.Generator,
 ) -> Detector:  # fmt: skip
     """The detector of a pair: the smaller of its halves' excesses, so that both must pass.
 
     Args:
         whole: the pair's truth motif: first, spacing, second.
+        first, second: the halves' own detectors of that strand (of a palindrome: its only one).
     """
-    spacing = whole.width - first.width - second.width
-    matrices = [m.matrix if strand == "+" else m.matrix[::-1, ::-1] for m in (first, second)]
-    halves = [_calibrated(matrix, rng) for matrix in matrices]
-    least = np.minimum(*((scores - threshold) / scale for _, scores, threshold, scale in halves))
+    spacing, filter_bp = whole.width - first.width - second.width, len(first.filter)
+    forward = strand == "+"
+    sites = sample_sites(whole.matrix if forward else whole.matrix[::-1, ::-1], CALIBRATION_SITES, rng)
+    left, right = (first, second) if forward else (second, first)
+    least = np.minimum(_excess(left, sites[:, : left.width]), _excess(right, sites[:, -right.width :]))
     mean = float(least[least > 0].mean())  # so that the pair's mean activation on its sites is its gain
-    offset = _centre(first.width, filter_bp)
-    beside = offset + first.width + spacing if strand == "+" else offset - spacing - second.width
-    (weights, _, threshold, scale), (other, _, other_threshold, other_scale) = halves
-    filter_ = _framed(other, filter_bp, beside)
-    return Detector(
-        f"{whole.id}{strand}",
-        "pair",
-        whole.id,
-        strand,
-        _framed(weights, filter_bp, offset),
-        offset,
-        first.width,
-        threshold,
-        scale * mean,
-        gain,
-        strand_class,
-        first.id,
-        Partner(second.id, spacing, filter_, other_threshold, other_scale * mean),
+    beside = first.offset + (first.width + spacing if forward else -spacing - second.width)
+    filter_ = _framed(_weights(second), filter_bp, beside)
+    return replace(
+        first,
+        name=f"{whole.id}{strand}",
+        kind="pair",
+        motif=whole.id,
+        strand=strand,
+        scale=first.scale * mean,
+        gain=gain,
+        strand_class=strand_class,
+        anchor=first.motif,
+        partner=Partner(second.motif, spacing, filter_, second.threshold, second.scale * mean),
     )
+
+
+def _weights(detector: Detector) -> np.ndarray:
+    return detector.filter[detector.offset : detector.offset + detector.width]
+
+
+def _excess(detector: Detector, sites: np.ndarray) -> np.ndarray:
+    return (_scores(_weights(detector), sites) - detector.threshold) / detector.scale
 
 
 def distractor(
@@ -205,17 +205,18 @@ def scored_detectors(
         ConfigError: a palindrome is to be read on one strand only.
     """
     filter_bp, gains = filter_width_bp(planted, settings.pairs), settings.gains
-    by_id = {motif.id: motif for motif in planted}
+    own: dict[tuple[str, str], Detector] = {}
     halves = {pair_name(*pair): pair for pair in settings.pairs}
     found = []
     for kind, motif in truth_motifs(planted, consensus, settings.pairs):
         parts = set(halves[motif.id][:2]) if kind == "pair" else {motif.id}
         strands, strand_class = _strands(motif, parts, settings)
         for strand in strands:
-            rest = (strand, strand_class, gains[kind], filter_bp, rng)
+            rest = (strand, strand_class, gains[kind])
             if kind == "pair":
-                first, second, _ = halves[motif.id]
-                found.append(pair_detector(motif, by_id[first], by_id[second], *rest))
+                both = [own.get((name, strand), own[name, "+"]) for name in halves[motif.id][:2]]
+                found.append(pair_detector(motif, *both, *rest, rng))
             else:
-                found.append(motif_detector(motif, kind, *rest))
+                found.append(motif_detector(motif, kind, *rest, filter_bp, rng))
+                own[motif.id, strand] = found[-1]
     return found

@@ -89,6 +89,9 @@ def _assignment_part(
     table = scoring.assignment_table(truth, kept, f1, threshold, scoring.assign(f1))
     shared, per_detector = scoring.split_and_merged(*codes, kept, f1, threshold, fires)
     loci = scoring.locus_counts(*codes, table, fires, store.positions)
+    # numbers differ between stores, and a permuted store holds some of the sequences only
+    places = [f"{one.chrom}:{one.start}-{one.end}" for one in store.intervals.itertuples()]
+    loci = loci.assign(sequence=[places[number] for number in loci["sequence"]])
     errors = scoring.position_errors(
         truth, read_seqlets(run / "seqlets" / "seqlets.bed.gz"), table["node"].to_numpy()
     )
@@ -142,9 +145,7 @@ def score_run(
         "n_kept_nodes": len(kept),
         "f1_by_kind": {kind: float(own.mean()) for kind, own in table.groupby("kind")["f1"]},
     }
-    places = store.intervals.iloc[loci["sequence"]]
-    names = [f"{one.chrom}:{one.start}-{one.end}" for one in places.itertuples()]
-    return figures, table, loci.assign(sequence=names)
+    return figures, table, loci
 
 
 def write_recovery(

@@ -180,13 +180,31 @@ def _refuse_foreign(output: Path) -> None:
         )
 
 
-def simulate(settings: SyntheticSettings, database: str | Path, output: str | Path) -> None:
+def _check_layer(network: Network, stated: dict[str, int]) -> None:
+    """Refuse a geometry that is stated elsewhere and is not the network's: windows would be cut wrongly."""
+    own = {name: getattr(network.layer, name) for name in stated}
+    if own != stated:
+        raise ConfigError(
+            "The layer is not that of the synthetic network, whose geometry follows from what it reads",
+            got=stated,
+            expected=own,
+            mend="state these values in the section layer",
+        )
+
+
+def simulate(
+    settings: SyntheticSettings,
+    database: str | Path,
+    output: str | Path,
+    stated_layer: dict[str, int] | None = None,
+) -> None:
     """Write the data set into ``output`` (replaced whole).
 
     Args:
         settings: see SyntheticSettings.
         database: motif database in MEME format that holds ``settings.motif_ids``.
         output: folder to make.
+        stated_layer: channels, left_bp, right_bp as the config states them; any of them.
 
     Raises:
         ConfigError, InputError: before anything is written.
@@ -200,6 +218,7 @@ def simulate(settings: SyntheticSettings, database: str | Path, output: str | Pa
     chromosome_bp = chromosome_lengths(settings)
     genome = build_genome(chromosome_bp, planted, settings)
     network = build_network(planted, genome.consensus, settings)
+    _check_layer(network, stated_layer or {})
     sequences = tile(settings, chromosome_bp)
     made_by = provenance(PROGRAM, recorded(settings), [database], settings.seed)
     with atomic_directory(output) as folder:

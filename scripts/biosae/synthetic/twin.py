@@ -55,8 +55,9 @@ def _random_filter(detector: Detector, rng: np.random.Generator) -> Detector:
 
 
 def _calibrated(detector: Detector, scores: np.ndarray, density: float) -> Detector:
-    """Threshold and scale from (n,) scores; at least one of them passes."""
+    """Threshold and scale from (n,) scores; some of them pass (the words of a short filter tie)."""
     passing = min(max(round(density * len(scores)), 1), len(scores) - 1)
     ranked = np.sort(scores)
-    threshold = float(ranked[-passing - 1])
-    return replace(detector, threshold=threshold, scale=float((ranked[-passing:] - threshold).mean()))
+    threshold = min(ranked[-passing - 1], ranked[ranked < ranked[-1]][-1])
+    scale = ranked[ranked > threshold].mean(dtype=np.float64) - threshold
+    return replace(detector, threshold=float(threshold), scale=float(scale))

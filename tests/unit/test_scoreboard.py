@@ -1,0 +1,172 @@
+"""SAE against nulls: figures of replicates beside the slow way, true and absent differences, runs without nodes."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from helpers_scoreboard import KINDS, log10_p_of, made_tables, node_table, tested, write_run
+
+from biosae.errors import ConfigError, InputError
+from biosae.motifs.calibration import calibrate
+from biosae.scoreboard import bootstrap
+from biosae.scoreboard.run_figures import CLASSES, COUNTS, load_tables, run_figures
+from biosae.scoreboard.table import FIGURES, Settings, build_scoreboard, checked_nulls, score_runs
+from biosae.summary import count_nodes
+
+SETTINGS = Settings(locus_bp=100_000, replicates=60, seed=0, significance=0.05)
+LOCUS_BP = 250_000
+
+
+def counted(tables: dict) -> dict[str, int]:
+    """The figures as summary.tsv counts them, from nodes.tsv."""
+    counts = count_nodes(node_table(tables))
+    counts["nodes_with_motif"] = counts.pop("nodes_with_significant_motif")
+    return {name: counts[name] for name in COUNTS + CLASSES}
+
+
+def resampled(tables: dict, weight: dict[int, int]) -> dict:
+    """The tables of a run whose seqlets are drawn so often: every stage that follows p, anew."""
+    evidence = tables["evidence"].groupby("motif_id", sort=False)
+    p = {name: log10_p_of(rows, weight, LOCUS_BP) for name, rows in evidence}
+    motifs = tested(
+        tables["motifs"].drop(columns=["q_value", "significant"]), list(tables["motifs"]["motif_id"].map(p))
+    )
+    significant = set(motifs.loc[motifs["significant"].astype(bool), "motif_id"])
+    clusters = tables["clusters"][tables["clusters"]["motif_id"].isin(significant)]
+    calibration, _ = calibrate(tables["nodes"], motifs, tables["matches"], tables["nulls"], 0.05)
+    return {**tables, "motifs": motifs, "clusters": clusters, "calibration": calibration}
+
+
+def test_replicates_count_what_all_stages_would_count_anew(tmp_path):
+    tables = made_tables(14, 0.7, seed=2)
+    run = write_run(tmp_path, "a", "sae", tables)
+    own = load_tables(run, list(KINDS))
+    (loci,), n_loci = bootstrap.locus_codes([own.evidence], LOCUS_BP)
+    weights = bootstrap.draw_weights(n_loci, 8, (5,))
+    log10_p = bootstrap.replicate_p(own.evidence, loci, own.motifs["motif_id"].tolist(), weights)
+    figures = run_figures(own, log10_p, 0.05)
+    draws = [dict(enumerate(map(int, drawn))) for drawn in weights.T]
+    expected = [counted(tables), *(counted(resampled(tables, weight)) for weight in draws)]
+    for figure in COUNTS + CLASSES:
+        assert figures.at(figure, 14).tolist() == [row[figure] for row in expected], figure
+    assert len({row["nodes_with_motif"] for row in expected}) > 1  # the draws do change something
+    assert expected[0]["distinct_targets"] > 2
+
+
+def test_a_node_counts_as_often_as_it_is_drawn(tmp_path):
+    tables = made_tables(10, 0.6, seed=1)
+    own = load_tables(write_run(tmp_path, "a", "sae", tables), list(KINDS))
+    drawn = np.array([[0] * 9 + [10], [1] * 10])
+    p = np.tile(own.motifs["log10_p"].to_numpy("float64"), (2, 1))
+    figures = run_figures(own, p, 0.05, drawn)
+    table = node_table(tables)
+    last = table.iloc[9]
+    assert figures.at("nodes_named", 10).tolist() == [
+        table["named"].sum(),
+        10 * last["named"],
+        table["named"].sum(),
+    ]
+    observed = counted(tables)
+    for figure in CLASSES:
+        values = figures.at(figure, 10)
+        assert values[0] == values[2] == observed[figure]
+        assert values[1] <= 1
+
+
+def board(runs: dict, nulls: dict, settings: Settings = SETTINGS, kinds=KINDS) -> pd.DataFrame:
+    table = build_scoreboard("conv1d_2", score_runs(runs, list(kinds), settings), nulls)
+    return table.set_index(["run", "figure"])
+
+
+def test_a_planted_difference_is_found_and_scaled_to_the_nodes_of_the_null(tmp_path):
+    runs = {
+        "sae": write_run(tmp_path, "sae", "sae", made_tables(40, 0.8, 0), f1=0.9),
+        "raw": write_run(tmp_path, "raw", "raw", made_tables(20, 0.1, 1), f1=0.3),
+        "pca": write_run(tmp_path, "pca", "pca", made_tables(10, 0.1, 2), f1=0.2),
+    }
+    table = board(runs, {"sae": ["pca", "raw"]}).loc["sae"]
+    assert table.index.tolist() == list(FIGURES)
+    for figure in ("nodes_with_motif", "nodes_named", "assignment_f1", "detectors_found", "motif_recall"):
+        assert table.loc[figure, "ci_low"] > 0, figure
+        assert table.loc[figure, "ci_low"] <= table.loc[figure, "difference"] <= table.loc[figure, "ci_high"]
+    named = table.loc["nodes_named"]
+    assert (named["best_null"], named["matched_nodes"], named["nulls"]) == ("raw", 20, "pca,raw")
+    assert named["value_matched"] == pytest.approx(named["value"] / 2)
+    assert named["null_value_matched"] == named["null_value"]
+    assert named["difference"] == pytest.approx(named["value_matched"] - named["null_value"])
+    assert pd.isna(table.loc["assignment_f1", "matched_nodes"])
+    assert (table["replicates"] == 60).all()
+
+
+def test_the_interval_of_two_equal_nulls_covers_zero(tmp_path):
+    """Ten pairs of runs that differ in chance alone; five in a hundred may miss."""
+    missed, rows = 0, 0
+    for seed in range(0, 20, 2):
+        runs = {
+            name: write_run(tmp_path / str(seed), name, "random", made_tables(24, 0.3, seed + i))
+            for i, name in enumerate(("one", "other"))
+        }
+        table = board(runs, {"one": ["other"]}).loc["one"]
+        shown = table.loc[["nodes_with_motif", "nodes_named", "distinct_targets", "distinct_clusters"]]
+        missed += int(((shown["ci_low"] > 0) | (shown["ci_high"] < 0)).sum())
+        rows += len(shown)
+    assert missed <= 0.1 * rows
+    same = board(runs | {"twin": runs["one"]}, {"one": ["twin"]}).loc["one"]
+    assert (same["difference"] == 0).all()
+    assert ((same["ci_low"] <= 0) & (same["ci_high"] >= 0)).all()
+
+
+def test_a_run_without_kept_nodes_has_zeros_and_says_so(tmp_path):
+    runs = {
+        "dead": write_run(tmp_path, "dead", "sae", made_tables(0, 0.5, 0)),
+        "raw": write_run(tmp_path, "raw", "raw", made_tables(8, 0.5, 1)),
+    }
+    table = board(runs, {"dead": ["raw"]}).loc["dead"]
+    assert (table[["value", "difference", "ci_low", "ci_high", "matched_nodes"]] == 0).all(axis=None)
+    assert (table["note"] == "no kept node").all()
+    table = board(runs, {"raw": ["dead"]}).loc["raw"]
+    assert table.loc["nodes_with_motif", "value"] > 0
+    assert table["difference"].isna().all()  # at no nodes there is nothing to compare
+    assert (table["note"] == "the best null has no kept node").all()
+
+
+def test_without_baseline_or_null_sets_or_held_out_seqlets_less_is_said(tmp_path):
+    tables = made_tables(6, 0.8, 0)
+    runs = {
+        "sae": write_run(tmp_path, "sae", "sae", tables),
+        "untested": write_run(tmp_path, "untested", "raw", tables, held_out=False),
+    }
+    alone = board(runs, {"sae": []}).loc["sae"]
+    assert alone["difference"].isna().all()
+    assert (alone["note"] == "no baseline to compare with").all()
+    bare = board(runs, {"sae": ["untested"]}, kinds=()).loc["sae"]
+    assert [name for name in bare.index if name.endswith("_calibrated")] == []
+    assert bare["difference"].notna().all()
+    assert bare["ci_low"].isna().all()
+    assert (bare["note"] == "no interval: motifs were not tested on held-out seqlets").all()
+
+
+def test_the_order_of_runs_and_other_runs_change_no_figure(tmp_path):
+    runs = {
+        name: write_run(tmp_path, name, "sae", made_tables(9, 0.6, seed), f1=0.5)
+        for seed, name in enumerate(("a", "b"))
+    }
+    one = board(runs, {"a": ["b"]})
+    other = board(dict(reversed(runs.items())), {"a": ["b"]})
+    pd.testing.assert_frame_equal(one, other)
+
+
+def test_bad_input_is_refused_with_what_to_do(tmp_path):
+    for wrong in ({"locus_bp": 0}, {"replicates": 3}, {"seed": -1}):
+        with pytest.raises(ConfigError, match="replicates >= 20"):
+            Settings(**{"locus_bp": 1, "replicates": 20, "seed": 0, "significance": 0.05, **wrong})
+    with pytest.raises(InputError, match=r"not among the runs given.*random-x4"):
+        checked_nulls({"sae": ["raw", "random-x4"]}, ["sae", "raw"])
+    run = write_run(tmp_path, "a", "sae", made_tables(3, 0.5, 0), f1=0.5)
+    (run / "recovery_loci.tsv").unlink()
+    with pytest.raises(InputError, match=r"recovery_loci.*re-run"):
+        score_runs({"a": run}, [], SETTINGS)
+    (run / "held_out.tsv.gz").unlink()
+    with pytest.raises(InputError, match=r"held_out.*re-run"):
+        score_runs({"a": run}, [], SETTINGS)
