@@ -20,7 +20,7 @@ def main() -> None:
         "--settings",
         type=json.loads,
         required=True,
-        help="JSON: what biosae.ladder.settings.rung_settings gives",
+        help="JSON: what biosae.ladder.config.rung_settings gives",
     )
     parser.add_argument(
         "--database", type=cli.existing_path, required=True, help="motif database, MEME format"

@@ -24,7 +24,7 @@ def main() -> None:
         "--places",
         type=json.loads,
         required=True,
-        help="JSON: what biosae.ladder.settings.ladder_places gives",
+        help="JSON: what biosae.ladder.config.ladder_places gives",
     )
     parser.add_argument("--output", type=Path, required=True, help="folder to write into")
     cli.add_seed(parser)

@@ -6,7 +6,6 @@ spread evenly over it, which are encoded anew.
 
 from __future__ import annotations
 
-import logging
 from pathlib import Path
 
 from biosae import cli
@@ -46,12 +45,8 @@ def main() -> None:
 
     settings = Settings(args.hit_p, args.site_share, args.min_hits, args.strand, args.strand_ratio)
     sampling = {"sample_positions": args.sample_positions, "pad_bp": args.pad_bp}
-    stores = args.activations, args.genome
-    table, counts = measure_run(
-        args.run, *stores, settings, **sampling, device=args.device, threads=args.threads
-    )
-    for what, n in counts.items():
-        logging.getLogger(__name__).info("%s: %d", what, n)
+    where = {"device": args.device, "threads": args.threads}
+    table, counts = measure_run(args.run, args.activations, args.genome, settings, **sampling, **where)
     inputs = [args.run / name for name in (*RUN_INPUTS, "checkpoint/model.safetensors")] + [args.genome]
     made_by = provenance("measure_specificity.py", {**vars(settings), **sampling}, inputs)
     write_table(table, args.output, "specificity", {**made_by, "counts": counts})

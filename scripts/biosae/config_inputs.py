@@ -65,6 +65,23 @@ def _store_problems(key: str, folder: str) -> list[str]:
     return problems
 
 
+def _all_store_problems(config: dict, made: str) -> list[str]:
+    """What is wrong with the stores; those below ``made`` the workflow makes itself."""
+    stores = {f"activations.{split}": config["activations"][split] for split in ("train", "validation")}
+    stores["activations.encode"] = encoded_store(config)
+    problems: list[str] = []
+    if "random_model" in config["baselines"]:
+        for split, folder in config["activations"]["random_model"].items():
+            key = f"activations.random_model.{split}"
+            stores[key] = folder
+            if folder.startswith(made) and not config["synthetic"]["random_model"]:
+                problems.append(f"{key}: {folder} needs synthetic.random_model: true")
+    for key, folder in stores.items():
+        if not folder.startswith(made):
+            problems += _store_problems(key, folder)
+    return problems
+
+
 def check_inputs(config: dict, made_here: str | None = None) -> None:
     """Check that every raw input is there, cheaply, before the plan is made.
 
@@ -76,23 +93,8 @@ def check_inputs(config: dict, made_here: str | None = None) -> None:
     Raises:
         ConfigError: lists every missing input.
     """
-    problems: list[str] = []
     made = str(made_here) + "/" if made_here else "\0"
-    stores = {
-        "activations.train": config["activations"]["train"],
-        "activations.validation": config["activations"]["validation"],
-    }
-    stores["activations.encode"] = encoded_store(config)
-    if "random_model" in config["baselines"]:
-        for split, folder in config["activations"]["random_model"].items():
-            stores[f"activations.random_model.{split}"] = folder
-            if folder.startswith(made) and not config["synthetic"]["random_model"]:
-                problems.append(
-                    f"activations.random_model.{split}: {folder} needs synthetic.random_model: true"
-                )
-    for key, folder in stores.items():
-        if not folder.startswith(made):
-            problems += _store_problems(key, folder)
+    problems = _all_store_problems(config, made)
     files = {"genome": config["genome"], "matching.database": config["matching"]["database"]}
     for index, entry in enumerate(config["landscape"]["annotations"]):
         files[f"landscape.annotations.{index}.path"] = entry["path"]

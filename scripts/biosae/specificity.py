@@ -25,7 +25,6 @@ Floor: three scans of the sample a node. Memory: the sample, its firing and, for
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -41,8 +40,6 @@ from biosae.motif_scan import ScanMotif, carriers, prepare
 from biosae.motifs.formats import Motif
 from biosae.strand import UNKNOWN, StrandRead, palindrome_correlation, read_strands
 from biosae.stream_sample import Blocks, Firing
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,8 @@ from biosae.node_table import best_motifs
 from biosae.runs import find_device
 from biosae.specificity import NodeMotif, Settings, counts_of, find_motifs, measure
 from biosae.stream_sample import cut_blocks, encode_blocks, letter_codes
+
+log = logging.getLogger(__name__)
 
 RUN_INPUTS = (
     "selected_nodes.tsv",
@@ -112,4 +115,6 @@ def measure_run(
     firing, fires_at = encode_blocks(model, store, places, blocks.positions, strongest)
     table = measure(nodes, found, sample, firing, fires_at, settings, threads)
     other = int((sample.stratum < 0).sum())
-    return table, {**counts_of(table, settings), "windows with another letter than A, C, G, T": other}
+    counts = {**counts_of(table, settings), "windows with another letter than A, C, G, T": other}
+    log.info("specificity: %s", ", ".join(f"{what} {n}" for what, n in counts.items()))
+    return table, counts

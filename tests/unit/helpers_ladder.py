@@ -6,7 +6,7 @@ from pathlib import Path
 
 import yaml
 
-from biosae.ladder.settings import load_ladder
+from biosae.ladder.config import load_ladder
 
 ROOT = Path(__file__).resolve().parents[2]
 DATABASE = ROOT / "config" / "motifs" / "jaspar2026_vertebrates_256.meme"

@@ -13,6 +13,7 @@ from biosae.artefacts import conform, load_schema, write_json, write_table
 from biosae.motifs.calibration import Null, calibrate
 from biosae.motifs.collection import with_q_values
 from biosae.motifs.exact_test import log10_p_in_strata
+from biosae.scoreboard.run_figures import RunTables, sorted_motifs
 
 KINDS = ("genome", "shuffled")
 SEQLETS, CONTROLS, STRATA = 40, 160, 3  # of each motif
@@ -56,7 +57,7 @@ def log10_p_of(evidence: pd.DataFrame, weight: dict[int, int] | None = None, loc
     )
 
 
-def tested(motifs: pd.DataFrame, log10_p: list[float]) -> pd.DataFrame:
+def judged(motifs: pd.DataFrame, log10_p: list[float]) -> pd.DataFrame:
     """Motif rows with these p, and E, q and significance that follow."""
     per_node = motifs.groupby("node")["node"].transform("size")
     p = np.array(log10_p, dtype=float)
@@ -93,7 +94,7 @@ def made_tables(n_nodes: int, planted: float, seed: int) -> dict:
     parts = [evidence_of(name, rate, rng) for name, rate in pairs]
     empty = pd.DataFrame(columns=list(load_schema("held_out")["properties"]))
     evidence = pd.concat(parts, ignore_index=True) if parts else conform(empty, "held_out")
-    motifs = tested(motifs, [log10_p_of(part) for part in parts])
+    motifs = judged(motifs, [log10_p_of(part) for part in parts])
     clusters = cluster_rows(motifs).assign(cluster=lambda table: 1 + table["node"] % 7)
     nulls = null_sets(rng)
     calibration, matches = calibrate(nodes, motifs, match_rows(matches), nulls, 0.05)
@@ -110,10 +111,23 @@ def node_table(tables: dict) -> pd.DataFrame:
     return nodes_from(selected_rows(nodes), manifest(nodes), *(tables[name] for name in names))
 
 
+def run_tables(tables: dict) -> RunTables:
+    """What ``load_tables`` reads of a run that was written."""
+    nodes = np.array(tables["nodes"])
+    return RunTables(
+        nodes,
+        sorted_motifs(tables["motifs"], nodes),
+        tables["matches"],
+        dict(zip(tables["clusters"]["motif_id"], tables["clusters"]["cluster"], strict=True)),
+        [np.sort(null.motifs["log10_e"].to_numpy("float64")) for null in tables["nulls"]],
+        tables["evidence"],
+    )
+
+
 def write_run(
     folder: Path, name: str, role: str, tables: dict, f1: float | None = None, held_out: bool = True
 ) -> Path:
-    """Write what score_runs and summarise_runs read under ``folder``/conv1d_2/``name``; ``f1`` of detectors."""
+    """Write ``folder``/conv1d_2/``name`` for score_runs and summarise_runs; ``f1`` of its detectors."""
     run = folder / "conv1d_2" / name
     write_table(manifest(tables["nodes"]), run / "seqlets" / "manifest.tsv", "seqlet_manifest")
     write_table(node_table(tables), run / "nodes.tsv", "nodes")

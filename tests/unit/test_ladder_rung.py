@@ -8,9 +8,10 @@ from scipy.sparse import csr_matrix
 from biosae.artefacts import check_table, conform
 from biosae.dictionary import SparseCodes
 from biosae.ladder import score
+from biosae.ladder.config import rung_settings
 from biosae.ladder.dictionaries import candidates, recipe_for
 from biosae.ladder.rung import climb, motif_runs
-from biosae.ladder.settings import rung_settings, synthetic_settings
+from biosae.ladder.settings import synthetic_settings
 from biosae.ladder.world import make_world, windows_of
 
 

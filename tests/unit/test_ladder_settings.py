@@ -7,7 +7,8 @@ import pytest
 
 from biosae.errors import ConfigError
 from biosae.ladder import names
-from biosae.ladder.settings import ladder_places, rung_settings, synthetic_settings
+from biosae.ladder.config import ladder_places, rung_settings
+from biosae.ladder.settings import synthetic_settings
 from biosae.synthetic import scoring
 
 

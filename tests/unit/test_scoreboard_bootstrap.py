@@ -103,8 +103,30 @@ def test_rarefied_classes_are_the_mean_over_all_choices_of_nodes(drawn):
     codes = [0, 0, 0, 1, 2, None]  # the last node has no class
     chosen = [{codes[i] for i in nodes} - {None} for nodes in combinations(range(6), drawn)]
     expected = np.mean([len(classes) for classes in chosen])
-    found = bootstrap.rarefied_classes(np.array([[3, 1, 1], [0, 0, 0]]), 6, drawn)
+    counts = np.array([[3, 1, 1], [0, 0, 0]])
+    found = bootstrap.rarefied_classes(counts, counts, 6, drawn)
     np.testing.assert_allclose(found, [expected, 0.0], atol=1e-12)
+
+
+@pytest.mark.parametrize("drawn", [2, 4, 6])
+def test_what_a_node_adds_is_what_is_lost_without_it(drawn):
+    """Variance over many draws of nodes is the jackknife's, from every node left out in turn."""
+    codes, n = np.array([0, 0, 0, 1, 2, 2, 3, -1]), 8
+
+    def classes(chosen):
+        return np.bincount(chosen[chosen >= 0], minlength=4)[None]
+
+    def rarefied(chosen, nodes):
+        counts = classes(chosen)
+        return bootstrap.rarefied_classes(counts, counts, nodes, drawn)[0]
+
+    left_out = np.array([rarefied(np.delete(codes, i), n - 1) for i in range(n)])
+    weights = bootstrap.draw_weights(n, 20_000, (1,)).T
+    weighted = np.stack([weights[:, codes == code].sum(1) for code in range(4)], axis=1)
+    counts = np.repeat(classes(codes), len(weights), axis=0)
+    found = bootstrap.rarefied_classes(counts, weighted, n, drawn)
+    assert found.var() == pytest.approx(((left_out - left_out.mean()) ** 2).sum(), rel=0.05)
+    assert found.mean() == pytest.approx(rarefied(codes, n), abs=0.03)
 
 
 def test_the_interval_is_that_of_the_draws_about_their_mean():

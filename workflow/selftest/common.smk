@@ -14,11 +14,11 @@ SCRIPTS = os.path.relpath(LIBRARY)
 
 from biosae.codehash import code_hash
 from biosae.errors import BiosaeError
-from biosae.ladder import settings as ladder_settings
+from biosae.ladder import config as ladder_config
 
 try:
     schema = Path(workflow.basedir).parent / "schemas" / "ladder_config.schema.yaml"
-    LADDER = ladder_settings.load_ladder(config, schema)
+    LADDER = ladder_config.load_ladder(config, schema)
 except BiosaeError as error:
     raise WorkflowError(str(error)) from None
 
@@ -27,7 +27,7 @@ RUNG = f"{RESULTS}/rungs/{{world}}/s{{seed}}"
 KERNELS = f"{RESULTS}/kernels"
 # seed 0, with motifs, takes longest: the long jobs go first
 RUNGS = [f"{RESULTS}/rungs/{world}/s{seed}" for seed in LADDER["seeds"] for world in LADDER["worlds"]]
-PLACES = json.dumps(ladder_settings.ladder_places(LADDER), sort_keys=True)
+PLACES = json.dumps(ladder_config.ladder_places(LADDER), sort_keys=True)
 
 
 def code(program):
@@ -37,7 +37,7 @@ def code(program):
 
 def rung_settings(wildcards):
     """What one rung depends on, as one line of JSON."""
-    settings = ladder_settings.rung_settings(LADDER, wildcards.world, int(wildcards.seed))
+    settings = ladder_config.rung_settings(LADDER, wildcards.world, int(wildcards.seed))
     return json.dumps(settings, sort_keys=True)
 
 

@@ -121,7 +121,14 @@ def style_of(run: str, role: str, part: pd.DataFrame) -> dict:
         color = SAE_COLORS[saes.index(run) % len(SAE_COLORS)]
         return {"color": color, "marker": "o", "markersize": 4.5, "linewidth": 2.2, "zorder": 5}
     if role == CHANCE:
-        return {"color": "0.35", "linestyle": ":", "linewidth": 1.2, "zorder": 2}
+        return {
+            "color": "0.35",
+            "linestyle": ":",
+            "marker": "_",
+            "markersize": 7,
+            "linewidth": 1.2,
+            "zorder": 2,
+        }
     color, marker = NULL_STYLES[role]
     return {"color": color, "marker": marker, "markersize": 4, "linewidth": 1.0, "zorder": 3}
 

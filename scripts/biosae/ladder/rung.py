@@ -55,7 +55,7 @@ def climb(settings: dict, database: Path, folder: Path) -> tuple[pd.DataFrame, p
     """Simulate, make every dictionary, score it.
 
     Args:
-        settings: of ``settings.rung_settings``.
+        settings: of ``config.rung_settings``.
         database: motif database in MEME format.
         folder: empty; what is simulated goes there and may be deleted afterwards.
 

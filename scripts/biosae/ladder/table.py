@@ -45,7 +45,7 @@ def axis_table(detectors: pd.DataFrame, places: list[dict]) -> pd.DataFrame:
 
     Args:
         detectors: schema ladder_detectors, all rungs.
-        places: of ``settings.ladder_places``.
+        places: of ``config.ladder_places``.
 
     Raises:
         ContractError: a world has no detector that its axis is about.

@@ -8,9 +8,9 @@ motif, and with it p, q and everything that hangs on significance. In the same r
 are drawn with replacement, for itself: two dictionaries that differ in nothing but chance name different
 numbers of nodes, and loci alone would make that a difference.
 
-Both draws shift what they count: a locus drawn twice counts as two in the test, so that motifs near the
-threshold pass more often, and nodes left out take their class with them. The interval is therefore that of
-the replicates about their own mean, laid about the observed difference.
+A locus drawn twice counts as two in the test, so that motifs near the threshold pass more often than they
+would with new data. The interval is therefore that of the replicates about their own mean, laid about the
+observed difference.
 """
 
 from __future__ import annotations
@@ -126,27 +126,38 @@ def step_up_log10_rows(log10_p: np.ndarray) -> np.ndarray:
     return adjusted
 
 
-def rarefied_classes(counts: np.ndarray, nodes: int, drawn: int) -> np.ndarray:
+def rarefied_classes(counts: np.ndarray, weighted: np.ndarray, nodes: int, drawn: int) -> np.ndarray:
     """Expected number of classes among ``drawn`` of ``nodes`` nodes, taken without replacement.
 
-    Hurlbert (1971, Ecology 52:577): sum over classes of 1 - C(nodes - count, drawn) / C(nodes, drawn).
+    Hurlbert (1971, Ecology 52:577): sum over classes of 1 - C(nodes - count, drawn) / C(nodes, drawn). Nodes
+    that count more or less than once enter by what each alone adds to that number, its jackknife influence
+    (Efron & Tibshirani 1993, chapter 11): drawn nodes would hold ever fewer classes than there are, and vary
+    too little.
 
     Args:
         counts: (replicates, classes) nodes of each class; a node has at most one class.
+        weighted: the same, each node as often as it counts.
         nodes: all nodes, those without a class among them.
         drawn: 0 <= drawn <= nodes.
 
     Returns:
         (replicates,) float64.
     """
+    there = _chance_to_be_there(nodes, drawn)
+    without_one = _chance_to_be_there(nodes - 1, min(drawn, nodes - 1)) if nodes else there
+    influence = np.diff(without_one, prepend=0.0)
+    influence = np.append(influence, 0.0)[: len(there)]  # all nodes of one class: none adds anything
+    return there[counts].sum(1) + ((weighted - counts) * influence[counts]).sum(1)
+
+
+def _chance_to_be_there(nodes: int, drawn: int) -> np.ndarray:
+    """(nodes + 1,) chance that at least one of so many nodes of a class is among the drawn."""
     size = np.arange(nodes + 1)
-    with np.errstate(invalid="ignore"):
-        log_missed = (
-            gammaln(nodes - size + 1) - gammaln(np.maximum(nodes - size - drawn, 0) + 1)
-            - gammaln(nodes + 1) + gammaln(nodes - drawn + 1)
-        )  # fmt: skip
-    chance = np.where(nodes - size < drawn, 1.0, -np.expm1(np.minimum(log_missed, 0.0)))
-    return chance[counts].sum(1)
+    log_missed = (
+        gammaln(nodes - size + 1) - gammaln(np.maximum(nodes - size - drawn, 0) + 1)
+        - gammaln(nodes + 1) + gammaln(nodes - drawn + 1)
+    )  # fmt: skip
+    return np.where(nodes - size < drawn, 1.0, -np.expm1(np.minimum(log_missed, 0.0)))
 
 
 def interval(observed: float, draws: np.ndarray) -> tuple[float, float]:

@@ -53,7 +53,7 @@ def log10_p_of_replicates(
     above = np.arange(sums.shape[1]) - excess[:, None]
     tail = np.where(above >= 0, sums * np.exp(-tilt * np.maximum(above, 0)), 0.0).sum(1)
     lost = (excess > 0) & ~(tail > _SMALLEST_TAIL)
-    log10_p = (log_scale - tilt * excess + np.log(np.where(lost, 1.0, tail))) / math.log(10)
+    log10_p = (log_scale - tilt * excess + np.log(np.where(tail > 0, tail, 1.0))) / math.log(10)
     log10_p = np.where(excess > 0, np.minimum(log10_p, 0.0), 0.0)
     for row in np.flatnonzero(lost):
         log10_p[row] = log10_p_of_tables(hits[row], n[row], control_hits, n_controls)

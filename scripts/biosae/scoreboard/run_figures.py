@@ -94,13 +94,13 @@ class RunFigures:
         nodes: number of kept nodes.
         times: (rows, nodes) how often each node counts in a row.
         counts: figure -> (rows,) nodes that have it.
-        classes: figure -> (rows, classes) nodes of each class.
+        classes: figure -> (rows, classes) nodes of each class, and the same with each as often as it counts.
     """
 
     nodes: int
     times: np.ndarray
     counts: dict[str, np.ndarray] = field(default_factory=dict)
-    classes: dict[str, np.ndarray] = field(default_factory=dict)
+    classes: dict[str, tuple[np.ndarray, np.ndarray]] = field(default_factory=dict)
 
     def count(self, figure: str, flags: np.ndarray) -> None:
         """Keep how many nodes it holds of; flags (rows, nodes)."""
@@ -109,15 +109,18 @@ class RunFigures:
     def classify(self, figure: str, codes: np.ndarray) -> None:
         """Keep how many nodes there are of each class; codes (rows, nodes), -1 is none."""
         size = int(codes.max(initial=-1)) + 1
-        flat = codes + np.arange(len(codes))[:, None] * size
         there = codes >= 0
-        counts = np.bincount(flat[there], weights=self.times[there], minlength=len(codes) * size)
-        self.classes[figure] = counts.reshape(len(codes), size).astype(np.int64)
+        flat = (codes + np.arange(len(codes))[:, None] * size)[there]
+        counts, weighted = (
+            np.bincount(flat, weights=weights, minlength=len(codes) * size).reshape(len(codes), size)
+            for weights in (None, self.times[there])
+        )
+        self.classes[figure] = counts, weighted
 
     def at(self, figure: str, drawn: int) -> np.ndarray:
         """(rows,) the figure expected of ``drawn`` of the nodes, taken without replacement."""
         if figure in self.classes:
-            return rarefied_classes(self.classes[figure], self.nodes, drawn)
+            return rarefied_classes(*self.classes[figure], self.nodes, drawn)
         counts = self.counts[figure]
         return counts * (drawn / self.nodes) if self.nodes else counts * 0.0
 

@@ -18,7 +18,7 @@ from biosae.artefacts import conform
 from biosae.errors import ConfigError, InputError
 from biosae.scoreboard import recovery
 from biosae.scoreboard.bootstrap import draw_weights, interval, locus_codes, named_seed, replicate_p
-from biosae.scoreboard.run_figures import CLASSES, COUNTS, RunFigures, load_tables, run_figures
+from biosae.scoreboard.run_figures import CLASSES, COUNTS, RunFigures, RunTables, load_tables, run_figures
 
 log = logging.getLogger(__name__)
 
@@ -73,17 +73,24 @@ def score_runs(runs: dict[str, Path], kinds: list[str], settings: Settings) -> d
         kinds: kinds of null sets that the runs were calibrated with.
     """
     tables = {name: load_tables(folder, kinds) for name, folder in runs.items()}
+    truth = recovery.recovery_figures(runs, settings.replicates, settings.seed)
+    return scored(tables, settings, truth)
+
+
+def scored(
+    tables: dict[str, RunTables], settings: Settings, truth: dict[str, dict[str, np.ndarray]] | None = None
+) -> dict[str, Score]:
+    """The same from what was read; ``truth``: recovery figures of the runs that have them."""
     loci, n_loci = locus_codes([own.evidence for own in tables.values()], settings.locus_bp)
     log.info("%d loci of %d bp hold the held-out seqlets of all runs", n_loci, settings.locus_bp)
     weights = draw_weights(n_loci, settings.replicates, named_seed(settings.seed, "loci"))
-    truth = recovery.recovery_figures(runs, settings.replicates, settings.seed)
     scores = {}
     for (name, own), codes in zip(tables.items(), loci, strict=True):
         drawn = weights if own.tested else weights[:, :0]
         log10_p = replicate_p(own.evidence, codes, own.motifs["motif_id"].tolist(), drawn)
         nodes = draw_weights(len(own.nodes), drawn.shape[1], named_seed(settings.seed, "nodes", name)).T
         figures = run_figures(own, log10_p, settings.significance, nodes)
-        scores[name] = Score(figures, own.tested, truth.get(name, {}))
+        scores[name] = Score(figures, own.tested, (truth or {}).get(name, {}))
         log.info("%s: %d kept nodes, %d motifs", name, len(own.nodes), len(own.motifs))
     return scores
 
