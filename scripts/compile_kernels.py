@@ -20,11 +20,12 @@ def warm_up_sae() -> None:
 
 
 def warm_up_motifs() -> None:
-    """Discovery and matching."""
+    """Discovery, matching, specificity."""
+    from biosae import specificity_kernels
     from biosae.motifs import batched, comparison
 
-    batched.warm_up()
-    comparison.warm_up()
+    for module in (batched, comparison, specificity_kernels):
+        module.warm_up()
 
 
 GROUPS = {"sae": warm_up_sae, "motifs": warm_up_motifs}

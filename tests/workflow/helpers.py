@@ -86,6 +86,7 @@ def tiny_config(folder: Path) -> dict:
             "epochs": 4,
             "batch_rows": 512,
         },
+        "baselines": ["raw"],
         "encode": {"top_per_part": 16},
         "select": {"min_nonzero": 20, "min_above_half": 10},
         "seqlets": {"background_windows": 2000},

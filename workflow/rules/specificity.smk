@@ -15,7 +15,7 @@ rule measure_specificity:
         motifs=rules.collect_motifs.output.table,
         meme=rules.collect_motifs.output.meme,
         genome=CONFIG["genome"],
-        kernels=ancient(rules.compile_sae_kernels.output.stamp),
+        kernels=ancient(rules.compile_kernels.output.stamp),
     output:
         specificity=f"{RUN}/specificity.tsv",
     log:
