@@ -12,6 +12,7 @@ from biosae.ladder.config import rung_settings
 from biosae.ladder.dictionaries import candidates, recipe_for
 from biosae.ladder.rung import climb, motif_runs
 from biosae.ladder.settings import synthetic_settings
+from biosae.ladder.thresholds import by_node
 from biosae.ladder.world import make_world, windows_of
 
 
@@ -40,7 +41,7 @@ class Oracle:
 
     @property
     def codes(self):
-        return score.Codes(self.rows, self.nodes, np.ones(len(self.rows)))
+        return score.Codes(*by_node(self.rows, self.nodes, np.ones(len(self.rows))))
 
 
 def test_a_rung_has_one_row_a_run_and_keeps_its_tables_schemas(rung):
@@ -88,7 +89,7 @@ def test_the_detectors_themselves_are_found_where_they_are(world):
 def test_strongest_windows_are_those_of_a_slow_search(world):
     codes = Oracle(world.fires).codes
     rng = np.random.default_rng(0)
-    codes = codes._replace(values=rng.permutation(len(codes.rows)) + 1.0)
+    codes = score.Codes(*by_node(codes.rows, codes.nodes, rng.permutation(len(codes.rows)) + 1.0))
     found = score.strongest_windows(codes, np.array([0, -1, 2]), world, "given")
     assert sorted(set(found["node"])) == [0, 2]
     width, store = world.layer.window_bp, world.stores("given").validation

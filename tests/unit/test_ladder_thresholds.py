@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.sparse import csr_matrix
 
-from biosae.ladder.thresholds import best_f1
+from biosae.ladder.thresholds import best_f1, by_node
 from biosae.synthetic import scoring
 
 
@@ -19,11 +19,19 @@ def test_it_is_the_slow_one(seed, density):
     values = rng.integers(1, 5, len(cells)) / 4  # many equal activations
     kept = np.array([0, 1, 3, 4])
     slow_f1, slow_threshold = scoring.best_f1(rows, nodes, values, kept, truth)
-    f1, threshold = best_f1(rows, nodes, values, kept, truth)
+    f1, threshold = best_f1(*by_node(rows, nodes, values), kept, truth)
     np.testing.assert_allclose(f1, slow_f1)
     some = slow_f1 > 0
     np.testing.assert_array_equal(threshold[some], slow_threshold[some])
     assert np.isinf(threshold[~some]).all()
+
+
+def test_activations_are_sorted_by_node_falling_value_and_row():
+    rng = np.random.default_rng(1)
+    rows, nodes, values = rng.permutation(60), rng.integers(0, 5, 60), rng.integers(1, 4, 60) / 2
+    order = np.lexsort((rows, -values, nodes))
+    for found, given in zip(by_node(rows, nodes, values), (rows, nodes, values), strict=True):
+        np.testing.assert_array_equal(found, given[order])
 
 
 def test_equal_activations_go_together():

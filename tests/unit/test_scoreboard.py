@@ -78,8 +78,8 @@ def board(runs: dict, nulls: dict, settings: Settings = SETTINGS, kinds=KINDS) -
 def test_a_planted_difference_is_found_and_scaled_to_the_nodes_of_the_null(tmp_path):
     runs = {
         "sae": write_run(tmp_path, "sae", "sae", made_tables(40, 0.9, 0), f1=0.9),
-        "raw": write_run(tmp_path, "raw", "raw", made_tables(20, 0.1, 1), f1=0.3),
-        "pca": write_run(tmp_path, "pca", "pca", made_tables(10, 0.1, 2), f1=0.2),
+        "raw": write_run(tmp_path, "raw", "raw", made_tables(20, 0.3, 1), f1=0.3),
+        "pca": write_run(tmp_path, "pca", "pca", made_tables(10, 0.0, 2), f1=0.2),
     }
     table = board(runs, {"sae": ["pca", "raw"]}).loc["sae"]
     assert table.index.tolist() == list(FIGURES)

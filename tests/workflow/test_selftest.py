@@ -44,6 +44,13 @@ def test_one_world_runs_to_the_picture_and_a_change_reruns_its_rungs_alone(tmp_p
     plan = helpers.planned(helpers.snakemake(folder, config, *SNAKEFILE, "-n"))
     assert "climb_rung" not in plan
     assert plan["join_rungs"] == 1
+    # kernels that are made again must not hide that the rungs are stale
+    program = folder / "scripts" / "compile_kernels.py"
+    program.write_text(program.read_text() + "\n# another version\n")
+    config["recipes"][0]["n_nodes"] = 32
+    plan = helpers.planned(helpers.snakemake(folder, config, *SNAKEFILE, "-n"))
+    assert plan["compile_kernels"] >= 1
+    assert plan["climb_rung"] == 1
 
 
 def test_a_wrong_configuration_is_refused_before_anything_runs(tmp_path):

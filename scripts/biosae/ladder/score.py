@@ -15,7 +15,7 @@ from scipy.sparse import csr_matrix
 
 from biosae.dictionary import Dictionary
 from biosae.evaluation import evaluate
-from biosae.ladder.thresholds import best_f1
+from biosae.ladder.thresholds import best_f1, by_node
 from biosae.ladder.world import World, windows_of
 from biosae.seqlets import keep_strongest
 from biosae.synthetic import scoring
@@ -25,7 +25,7 @@ STRONGEST = scoring.TOP_SEQLETS // 5  # the validation store is a fifth of the g
 
 
 class Codes(NamedTuple):
-    """Non-zero activations of a store: rows, nodes and values, each (m,)."""
+    """Non-zero activations of a store in the order of ``thresholds.by_node``, each (m,)."""
 
     rows: np.ndarray
     nodes: np.ndarray
@@ -46,7 +46,7 @@ def kept_nodes(codes: Codes, n_nodes: int, min_active: int) -> np.ndarray:
 
 def encoded(model: Dictionary, world: World, data: str) -> Codes:
     """All activations of the validation store."""
-    return Codes(*encode_all(model, world.stores(data).validation))
+    return Codes(*by_node(*encode_all(model, world.stores(data).validation)))
 
 
 def score(model: Dictionary, codes: Codes, world: World, data: str, min_active: int) -> Scores:
@@ -93,12 +93,10 @@ def strongest_windows(codes: Codes, nodes: np.ndarray, world: World, data: str) 
     store, width = world.stores(data).validation, world.layer.window_bp
     # a window that is kept drops its neighbours on both sides: so many positions hold STRONGEST windows
     most = STRONGEST * 2 * -(-width // world.layer.stride_bp)
-    order = np.lexsort((codes.rows, -codes.values, codes.nodes))
-    sorted_nodes, sorted_rows = codes.nodes[order], codes.rows[order]
     tables = []
     for node in np.unique(nodes[nodes >= 0]):
-        first, last = np.searchsorted(sorted_nodes, [node, node + 1])
-        chrom, start = windows_of(store, world.layer, sorted_rows[first : min(last, first + most)])
+        first, last = np.searchsorted(codes.nodes, [node, node + 1])
+        chrom, start = windows_of(store, world.layer, codes.rows[first : min(last, first + most)])
         inside = start >= 0
         chrom, start = chrom[inside], start[inside]
         keep = np.flatnonzero(keep_strongest(pd.factorize(chrom)[0], start, width))[:STRONGEST]

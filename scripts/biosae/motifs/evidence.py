@@ -117,15 +117,20 @@ def gather(paths: Sequence[Path], motifs: pd.DataFrame) -> pd.DataFrame:
     """
     parts = [read_table(path, "held_out") for path in paths]
     table = pd.concat(parts, ignore_index=True) if parts else evidence_table([])
-    tested = motifs.loc[motifs["log10_p"].notna(), "motif_id"]
-    apart = set(tested) ^ set(table["motif_id"])
-    if apart:
-        raise ContractError(
-            "The evidence of the chunks is not that of their motifs",
-            got=f"{len(apart)} motifs apart, first {sorted(apart)[:3]}",
-            expected=f"evidence of {len(tested)} tested motifs",
-            mend="discover the motifs of all chunks again",
-        )
+    check_evidence(table, motifs)
     place = pd.Series(range(len(motifs)), index=motifs["motif_id"])
     order = table["motif_id"].map(place).argsort(kind="stable")
     return table.iloc[order].reset_index(drop=True)
+
+
+def check_evidence(evidence: pd.DataFrame, motifs: pd.DataFrame) -> None:
+    """ContractError unless the evidence is of the motifs that were tested, all of them."""
+    tested = motifs.loc[motifs["log10_p"].notna(), "motif_id"]
+    apart = set(tested) ^ set(evidence["motif_id"])
+    if apart:
+        raise ContractError(
+            "The held-out evidence is not that of the motifs",
+            got=f"{len(apart)} motifs apart, first {sorted(apart)[:3]}",
+            expected=f"evidence of {len(tested)} tested motifs",
+            mend="discover the motifs of all chunks again, and collect them",
+        )

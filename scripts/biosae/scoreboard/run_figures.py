@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 
 from biosae.artefacts import read_table
+from biosae.motifs.evidence import check_evidence
 from biosae.motifs.naming import log10_e
 from biosae.scoreboard.bootstrap import rarefied_classes, step_up_log10_rows, step_up_rows
 
@@ -64,13 +65,16 @@ def load_tables(run: Path, kinds: list[str]) -> RunTables:
         best = log10_e(motifs).groupby(motifs["node"]).min().reindex(status["node"])
         nulls.append(np.sort(best.fillna(np.inf).to_numpy("float64")))
     clusters = read_table(run / "motif_clusters.tsv", "motif_clusters")
+    motifs = read_table(run / "motifs.tsv", "motifs")
+    evidence = read_table(run / "held_out.tsv.gz", "held_out")
+    check_evidence(evidence, motifs)
     return RunTables(
         nodes,
-        sorted_motifs(read_table(run / "motifs.tsv", "motifs"), nodes),
+        sorted_motifs(motifs, nodes),
         read_table(run / "matches.tsv", "matches"),
         dict(zip(clusters["motif_id"], clusters["cluster"].tolist(), strict=True)),
         nulls,
-        read_table(run / "held_out.tsv.gz", "held_out"),
+        evidence,
     )
 
 
