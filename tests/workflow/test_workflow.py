@@ -132,6 +132,18 @@ def test_a_changed_module_reruns_the_rules_that_use_it(copy):
     assert not {"train_sae", "encode_activations", "discover_motifs", "embed_nodes"} & set(plan)
 
 
+@pytest.mark.parametrize("name", ["statistics_kernels.py", "encoding_kernels.py"])
+def test_a_changed_kernel_hides_no_stale_job(copy, name):
+    """The jobs of `compile_sae_kernels` stand behind `ancient`: done again, it would mask them."""
+    folder, config = copy
+    module = folder / "scripts/biosae" / name
+    module.write_text(module.read_text() + "\n# a comment\n")
+    plan = helpers.planned(helpers.snakemake(folder, config, "-n"))
+    assert "compile_sae_kernels" not in plan
+    first = {"statistics_kernels.py": "compute_statistics", "encoding_kernels.py": "encode_activations"}[name]
+    assert {first, "select_nodes", "summarise_runs"} <= set(plan)
+
+
 def test_one_nodes_target_runs_one_job_and_gives_the_same_bytes(copy):
     folder, config = copy
     target = f"results/tiny/{RUNS[0]}/meme/{first_node(folder)}/meme.txt"

@@ -17,9 +17,10 @@ rule compile_sae_kernels:
         mem_mb=2000,
         runtime=15,
     params:
+        # no `code`: done again, it would hide from Snakemake that jobs behind `ancient` are stale themselves
+        # (update_needrun, 9.27); jobs of newer code do not use an older cache, they compile for themselves
         cache=subpath(output.stamp, parent=True),
         program=f"{SCRIPTS}/compile_kernels.py",
-        code=code("compile_kernels"),
     shell:
         "NUMBA_CACHE_DIR={params.cache:q} python {params.program:q} --group sae --output {output.stamp:q} "
         "> {log:q} 2>&1"

@@ -23,9 +23,9 @@ rule compile_kernels:
         mem_mb=2000,
         runtime=15,
     params:
+        # no `code`: see compile_sae_kernels
         cache=subpath(output.stamp, parent=True),
         program=f"{SCRIPTS}/compile_kernels.py",
-        code=code("compile_kernels"),
     shell:
         "NUMBA_CACHE_DIR={params.cache:q} python {params.program:q} --group motifs "
         "--output {output.stamp:q} > {log:q} 2>&1"

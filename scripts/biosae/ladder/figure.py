@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from textwrap import fill
 from typing import TYPE_CHECKING
 
 import matplotlib as mpl
@@ -51,10 +52,14 @@ def ladder_figure(axes: pd.DataFrame, differences: pd.DataFrame) -> Figure:
     own = differences[differences["figure"] == "detectors_found"]
     first = own[own["run"] == next(iter(own["run"]))]
     rows = -(-len(names) // COLUMNS)
-    height = 2.7 * rows + max(2.0, 0.17 * len(first) + 0.9)
+    height = 2.9 * rows + max(2.4, 0.19 * len(first) + 0.9)
     figure = new_figure(3.0 * COLUMNS, height)
     with mpl.rc_context(STYLE):
-        grid = figure.add_gridspec(rows + 1, COLUMNS, height_ratios=[2.7] * rows + [height - 2.7 * rows])
+        # placed by hand: the long names beside the differences leave a layout engine no room for the panels
+        figure.set_layout_engine("none")
+        space = {"left": 0.06, "right": 0.985, "bottom": 0.35 / height, "top": 1 - 0.95 / height}
+        ratios = [2.7] * rows + [height - 2.7 * rows]
+        grid = figure.add_gridspec(rows + 1, COLUMNS, height_ratios=ratios, hspace=0.42, wspace=0.24, **space)
         for number, axis in enumerate(names):
             panel = figure.add_subplot(grid[number // COLUMNS, number % COLUMNS])
             part = axes[axes["axis"] == axis]
@@ -63,7 +68,7 @@ def ladder_figure(axes: pd.DataFrame, differences: pd.DataFrame) -> Figure:
             panel.set(title=_title(part), ylim=(-0.04, 1.1))
             if number % COLUMNS == 0:
                 panel.set_ylabel(f"share with F1 >= {FOUND_F1:g}")
-        draw_differences(figure.add_subplot(grid[rows, 1:]), first)
+        draw_differences(figure.add_subplot(grid[rows, 2:]), first)
         draw_legend(figure.add_subplot(grid[rows, 0]), axes)
         figure.suptitle(
             "Planted detectors found, one node each: mean and range of the seeds; harder to the right",
@@ -80,12 +85,13 @@ def figures_grid(ladder: pd.DataFrame, axes: pd.DataFrame) -> Figure:
     figure = new_figure(2.2 * len(names) + 1.0, 1.75 * len(shown) + 1.2)
     with mpl.rc_context(STYLE):
         panels = figure.subplots(len(shown), len(names), squeeze=False, sharey="row")
-        for row, (column, label) in zip(panels, shown.items(), strict=True):
+        for number, (column, label) in enumerate(shown.items()):
+            row = panels[number]
             for panel, axis in zip(row, names, strict=True):
                 own = places[places["axis"] == axis].merge(ladder, on="world")
                 draw_panel(panel, own, column)
-                if row is panels[0]:
-                    panel.set_title(own["label"].iloc[0], fontsize=8)
+                if number == 0:
+                    panel.set_title(fill(own["label"].iloc[0], 26), fontsize=8)
                 panel.tick_params(labelsize=7)
             row[0].set_ylabel(label)
             _scale(row[0], column)
@@ -110,7 +116,7 @@ def draw_panel(panel: Axes, part: pd.DataFrame, column: str) -> None:
         at = spread.index.to_numpy(float) + 0.045 * (number - (len(runs) - 1) / 2)
         panel.plot(at, spread["mean"], **look)
         panel.vlines(at, spread["min"], spread["max"], color=look["color"], linewidth=look["linewidth"] * 0.7)
-    panel.set_xticks(ticks["place"], ticks["difficulty"])
+    panel.set_xticks(ticks["place"], [fill(word, 10) for word in ticks["difficulty"]])
     panel.set_xlim(-0.5, ticks["place"].max() + 0.5)
 
 
@@ -156,9 +162,11 @@ def draw_differences(panel: Axes, differences: pd.DataFrame) -> None:
     ]
     panel.axvline(0, color="0.35", linewidth=1, linestyle=":")
     panel.set_yticks(range(lines, 0, -1), labels, fontsize=7.5)
+    for label in panel.get_yticklabels():  # they lie over the empty place beside the legend
+        label.set_in_layout(False)
     run = differences["run"].iloc[0] if len(differences) else ""
     panel.set(
-        title=f"{run} minus best null, detectors found (95 % interval over seeds and detectors)",
+        title=f"{run} minus best null, share found (95 % interval)",
         ylim=(0.3, lines + 0.7),
     )
 
@@ -168,7 +176,9 @@ def draw_legend(panel: Axes, axes: pd.DataFrame) -> None:
     panel.axis("off")
     handles, labels = _handles(axes)
     cross = mpl.lines.Line2D([], [], color=FAILED, marker="x", linestyle="", markeredgewidth=2)
-    panel.legend([*handles, cross], [*labels, "SAE not above its best null"], loc="upper left", fontsize=9)
+    words = [*labels, "SAE not above its best null"]
+    # it may be wider than its panel, which must not push the others aside
+    panel.legend([*handles, cross], words, loc="upper left", fontsize=9).set_in_layout(False)
 
 
 def _handles(axes: pd.DataFrame) -> tuple[list, list[str]]:
@@ -181,7 +191,7 @@ def _handles(axes: pd.DataFrame) -> tuple[list, list[str]]:
 def _title(part: pd.DataFrame) -> str:
     counts = sorted(set(part["n_detectors"]))
     span = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
-    return f"{part['label'].iloc[0]}\n({span} detectors)"
+    return f"{fill(part['label'].iloc[0], 30)}\n({span} detectors)"
 
 
 def _scale(panel: Axes, column: str) -> None:
