@@ -44,7 +44,9 @@ def main() -> None:
     model, note = build(arguments.kind, inputs.store, vectors, settings)
     config = {"normaliser": recipe.normaliser, "role": arguments.kind}
     if arguments.kind != "raw":
-        config |= {"seed": arguments.seed, "sample_positions": arguments.sample_positions}
+        config["sample_positions"] = arguments.sample_positions
+    if arguments.kind in ("ica", "random"):
+        config["seed"] = arguments.seed
     write_run(inputs, model.to(inputs.device), "build_baseline.py", config, arguments.output, note=note)
 
 

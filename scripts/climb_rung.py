@@ -1,7 +1,7 @@
 """One rung of the self-test: simulate a world, train SAEs, build baselines, score all of them.
 
-Writes ladder.tsv (one row per run) and detectors.tsv (one row per run and detector) into OUTPUT. What is
-simulated lies in a temporary folder (TMPDIR) meanwhile.
+Writes ladder.tsv (one row per run) and ladder_detectors.tsv (one row per run and detector) into OUTPUT. What
+is simulated lies in a temporary folder (TMPDIR) meanwhile.
 """
 
 from __future__ import annotations

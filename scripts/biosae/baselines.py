@@ -150,10 +150,13 @@ def _independent(source, shift, scale, settings: BaselineSettings) -> Baseline:
     if found := min(components, rank):
         options = {"max_iter": ICA_ITERATIONS, "tol": ICA_TOLERANCE, "random_state": settings.seed}
         ica = FastICA(found, whiten="unit-variance", whiten_solver="eigh", **options)
-        rows = [(block - shift) / scale for block in sample_blocks(source, settings.sample_positions)]
+        rows, filled = np.empty((n, len(shift)), np.float32), 0
+        for block in sample_blocks(source, settings.sample_positions):
+            rows[filled : filled + len(block)] = (block - shift) / scale
+            filled += len(block)
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
-            ica.fit(np.concatenate(rows))
+            ica.fit(rows)
         order = np.argsort(-np.linalg.norm(ica.mixing_, axis=0), kind="stable")
         weights[:found], directions[:found] = ica.components_[order], ica.mixing_.T[order]
         failed = any(issubclass(warning.category, ConvergenceWarning) for warning in caught)

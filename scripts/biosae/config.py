@@ -15,7 +15,8 @@ from jsonschema import Draft202012Validator
 from biosae.config_inputs import check_inputs, data_store, encoded_store, store_files
 from biosae.errors import ConfigError
 from biosae.recipes import Recipe, recipe_of
-from biosae.run_grid import DATA, SHAPELESS, TRAINED_KINDS, TRAINED_ROLES, layer_of, nulls_of, runs
+from biosae.roles import DATA, SHAPELESS, TRAINED_KINDS, TRAINED_ROLES
+from biosae.run_grid import layer_of, nulls_of, runs
 
 __all__ = [
     "DATA",
@@ -153,9 +154,9 @@ def run_options(config: dict, name: str) -> list[str]:
 
 
 def together_options(config: dict) -> list[str]:
-    """Command-line options of ``train_sae`` for all runs trained on the given store, on one stream."""
+    """Command-line options of ``train_sae`` for the SAEs of the grid, on one stream."""
     words = options(_shared(config))
-    for name in trained_runs(config, "given"):
+    for name in joint_runs(config):
         own = _own(runs(config)[name])
         words += ["--dictionary", name, *(f"{key}={str(value).lower()}" for key, value in own.items())]
     return words
@@ -167,6 +168,11 @@ def trained_runs(config: dict, *data: str) -> list[str]:
     return [name for name, run in found.items() if not data or run["data"] in data]
 
 
+def joint_runs(config: dict) -> list[str]:
+    """The runs that ``train_together`` trains in one job: SAEs, so that a new baseline retrains none."""
+    return [name for name in trained_runs(config, "given") if runs(config)[name]["role"] == "sae"]
+
+
 def _own(run: dict) -> dict:
     """What ``train_sae`` is told of one run beside what all share; a plain SAE's role is its default."""
     own = {key: value for key, value in run.items() if key not in ("data", "role")}
@@ -176,28 +182,31 @@ def _own(run: dict) -> dict:
 
 
 def baseline_options(config: dict, name: str) -> list[str]:
-    """Command-line options of ``build_baseline`` for one run."""
+    """Command-line options of ``build_baseline`` for one run: those alone that it uses. It needs no GPU."""
     run, settings = runs(config)[name], config["baseline_settings"]
-    words = {"kind": run["role"], "sample_positions": settings["sample_positions"], "seed": settings["seed"]}
+    used = {"raw": (), "random": ("sample_positions",), "pca": ("sample_positions", "components")}
+    used["ica"] = (*used["pca"], "seed")
+    words = {"kind": run["role"], **{key: settings[key] for key in used[run["role"]]}, "device": "cpu"}
     if run["role"] == "random":
         words |= {key: run[key] for key in ("expansion", "k", "seed")}
         words["layer_norm"] = config["sae"]["layer_norm"]
-    else:
-        words["components"] = settings["components"]
-    shared = ("preset", "normaliser", "evaluation_positions", "device")
+    shared = ("preset", "normaliser", "evaluation_positions")
     return options({**words, **{key: config["sae"][key] for key in shared}})
 
 
-def permuting_options(config: dict) -> list[str]:
-    """Command-line options of ``permute_activations``.
+def permuting_options(config: dict, split: str) -> list[str]:
+    """Command-line options of ``permute_activations`` for the store of ``split``.
 
     As many sequences as a node needs to be kept and to fill its seqlets: each gives it
-    ``top_per_part`` x ``parts_per_sequence`` top positions at most.
+    ``top_per_part`` x ``parts_per_sequence`` top positions at most. For training, as many as give the
+    permuted SAE the positions that the SAE has.
     """
-    encode, settings = config["encode"], config["baseline_settings"]
+    encode, settings, sae = config["encode"], config["baseline_settings"], config["sae"]
     wanted = max(config["select"]["min_nonzero"], config["seqlets"]["per_node"])
     least = -(-wanted // (encode["top_per_part"] * encode["parts_per_sequence"]))
-    words = {"positions": settings["permuted_positions"], "least_sequences": max(2, least)}
+    recipe = recipe_of(sae["preset"], {key: sae[key] for key in ("epochs", "max_positions")})
+    trained = -(-(recipe.max_positions or 0) // recipe.epochs) if split == "train" else 0
+    words = {"positions": max(settings["permuted_positions"], trained), "least_sequences": max(2, least)}
     return options({**words, "seed": settings["seed"]})
 
 

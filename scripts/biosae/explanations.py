@@ -8,7 +8,8 @@ these that holds:
     low complexity                    its best motif is significant and flagged as of low complexity; a lesser
                                       motif of the node may still have a name
     repeat: soft_masked               soft-masked sequence explains it
-    factor: <name>                    a match names it
+    factor: <name>                    a match names it; with " (not calibrated)" where null sets were
+                                      asked for and reach that match too
     motif without a name              it has a significant motif
     nothing
 """
@@ -71,10 +72,13 @@ def explain(table: pd.DataFrame, label: pd.Series) -> pd.Series:
     """The column ``explained_by``.
 
     Args:
-        table: n_significant_motifs, motif_significant, motif_flag, named, target_name, best_match.
+        table: n_significant_motifs, motif_significant, motif_flag, named, named_calibrated (null where no
+            null set was asked for), target_name, best_match.
         label: what repeats say of each node, missing where they do not explain it; same index.
     """
     names = table["target_name"].astype("string").fillna(table["best_match"].astype("string"))
+    reached = (~table["named_calibrated"].astype("boolean")).fillna(False).astype(bool)
+    names = names.mask(reached, names + " (not calibrated)")
     significant = table["motif_significant"].astype("boolean").fillna(False).astype(bool)
     simple = significant & (table["motif_flag"].astype("string") == "low_complexity").fillna(False)
     general = (label == label_of(SOFT_MASKED)).fillna(False).astype(bool)

@@ -28,10 +28,12 @@ _SPECIFICITY = [
     "node",
     "seqlets_with_motif",
     "hits_fired",
+    "hits_fired_chance",
     "motif_f1",
     "motif_auroc",
     "strand_class",
     "partner_node",
+    "partner_mutual",
 ]
 _SEQLETS = ["node", "n_seqlets", "gc_share", "repeat_share"]
 _MOTIF = {

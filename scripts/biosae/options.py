@@ -9,7 +9,7 @@ from pathlib import Path
 from biosae import cli
 from biosae.errors import ConfigError
 from biosae.recipes import PRESETS, Recipe, recipe_of, resolve_k
-from biosae.run_grid import SHAPELESS, TRAINED_ROLES
+from biosae.roles import SHAPELESS, TRAINED_ROLES
 
 _ROLE_HELP = "what the run is written down as: an SAE, or which null"
 

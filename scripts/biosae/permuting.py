@@ -5,7 +5,7 @@ which channels fire together and where on the sequence they fire. A dictionary t
 find neither features of the network nor motifs: its named nodes are chance.
 
 Floor: the bytes of the sequences read once and written once, and a random order a channel and sequence.
-Memory: two copies of one sequence.
+Memory: three copies of one sequence.
 """
 
 from __future__ import annotations

@@ -151,9 +151,10 @@ class Recipe:
     def nodes(self, channels: int) -> int:
         """Number of nodes; ConfigError if expansion x channels is not whole."""
         count = self.expansion * channels
-        if count != int(count):
+        whole = round(count)
+        if abs(count - whole) > 1e-9 * count:  # 192 / 66 * 66 need not be 192 to the last bit
             raise ConfigError("expansion x channels must be whole", got=f"{self.expansion} x {channels}")
-        return int(count)
+        return whole
 
     def for_store(self, positions: int) -> Recipe:
         """This recipe with ``batch_rows`` and ``block_rows`` resolved for sequences of ``positions``."""

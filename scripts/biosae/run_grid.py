@@ -7,12 +7,8 @@ import itertools
 from biosae.errors import ConfigError
 from biosae.geometry import Layer, find_layer
 from biosae.recipes import PRESETS, resolve_k
+from biosae.roles import DATA, SHAPELESS
 
-TRAINED_KINDS = ("topk", "batchtopk", "matryoshka", "relu")
-SHAPELESS = ("raw", "pca", "ica")  # baselines that do not depend on the grid
-TRAINED_ROLES = ("sae", "frozen", "permuted", "random_model")
-BASELINES = (*SHAPELESS, "random", *TRAINED_ROLES[1:])
-DATA = ("permuted", "random_model")  # roles that are trained, evaluated and encoded on stores of their own
 _SHAPE = ("kind", "expansion", "k", "learning_rate")
 
 

@@ -181,7 +181,7 @@ def encode_blocks(
     place_of[kept] = np.arange(len(kept), dtype=np.int32)
     wanted = np.fromiter(strongest.values(), dtype=np.int64, count=len(kept))
     codes = np.zeros(0, dtype=_CODE)
-    waiting: list[np.ndarray] = []
+    waiting, held = [], 0
     for block, (sequence, position) in enumerate(progress(places, what="encode sample", unit="block")):
         found = model.encode_block(store.read(sequence * store.positions + position, length))
         own = place_of[found.nodes] >= 0
@@ -189,8 +189,9 @@ def encode_blocks(
         fresh["node"], fresh["value"] = place_of[found.nodes[own]], found.values[own]
         fresh["position"] = found.rows[own] + block * length
         waiting.append(fresh)
-        if sum(map(len, waiting)) > PRUNE_CODES:
-            codes, waiting = keep_strongest_codes(np.concatenate([codes, *waiting]), wanted), []
+        held += len(fresh)
+        if held > PRUNE_CODES:
+            codes, waiting, held = keep_strongest_codes(np.concatenate([codes, *waiting]), wanted), [], 0
     codes = keep_strongest_codes(np.concatenate([codes, *waiting]), wanted)
     weakest = np.full(len(kept), np.inf, dtype=np.float32)
     np.minimum.at(weakest, codes["node"], codes["value"])

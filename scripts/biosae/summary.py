@@ -64,13 +64,18 @@ def load_role(run: Path) -> str:
     return str(config.get("role") or ("raw" if config.get("kind") == "raw" else "sae"))
 
 
-def count_nodes(nodes: pd.DataFrame) -> dict[str, int | None]:
-    """Counts over the kept nodes of a run, as columns of the schema ``summary``."""
-    named = nodes["named"].astype(bool)
-    return {
+def count_nodes(nodes: pd.DataFrame, null_sets: bool = True) -> dict[str, int | None]:
+    """Counts over the kept nodes of a run, as columns of the schema ``summary``.
+
+    Args:
+        nodes: rows of nodes.tsv.
+        null_sets: False where the run has none: nothing is calibrated then, not even none of no nodes.
+    """
+    named, with_motif = nodes["named"].astype(bool), nodes["n_significant_motifs"] > 0
+    counts = {
         "kept_nodes": len(nodes),
-        "nodes_with_significant_motif": int((nodes["n_significant_motifs"] > 0).sum()),
-        "nodes_motif_calibrated": _count(nodes["motif_calibrated"]),
+        "nodes_with_significant_motif": int(with_motif.sum()),
+        "nodes_motif_calibrated": _count(nodes["motif_calibrated"].where(with_motif, False), nodes),
         "nodes_named": int(named.sum()),
         "nodes_named_calibrated": _count(nodes["named_calibrated"]),
         "distinct_targets": int(nodes.loc[named, "best_match"].nunique()),

@@ -171,14 +171,14 @@ def test_options_of_runs_together_are_read_back():
     add_recipe(parser, leave_out=())
     add_runs(parser)
     read = given_runs(parser.parse_args(configuration.together_options(full)))
-    names = [name for name, run in configuration.runs(full).items() if run["role"] in ("sae", "frozen")]
+    names = [name for name, run in configuration.runs(full).items() if run["role"] == "sae"]
     assert [folder for _, _, folder, _ in read] == [Path("results/layer") / name for name in names]
     found = [(kind, r.expansion, r.k, r.k_of, r.seed, r.shuffle_seed) for kind, r, _, _ in read]
-    shapes = [(x, seed) for x in (4, 8) for seed in (7, 8)] + [(4, 7), (8, 7)]
+    shapes = [(x, seed) for x in (4, 8) for seed in (7, 8)]
     assert found == [("topk", x, 36, "absolute", seed, 7) for x, seed in shapes]
-    assert [(r.frozen_decoder, role) for _, r, _, role in read] == [(False, "sae")] * 4 + [
-        (True, "frozen")
-    ] * 2
+    assert [(r.frozen_decoder, role) for _, r, _, role in read] == [(False, "sae")] * 4
+    read = given_runs(parser.parse_args(["--dictionary", "f", "k=3", "role=frozen", "frozen_decoder=true"]))
+    assert [(r.frozen_decoder, role) for _, r, _, role in read] == [(True, "frozen")]
 
 
 @pytest.mark.parametrize(

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import sys
 
+import numpy as np
 import pandas as pd
 import pytest
 from helpers_page import (
+    DASH,
     calibration_rows,
     cluster_rows,
     fill,
@@ -24,6 +26,7 @@ from helpers_page import (
 import build_page
 import summarise_nodes
 from biosae.artefacts import conform, read_table, write_table
+from biosae.atlas.node_rows import COLUMNS
 from biosae.errors import ContractError
 from biosae.explanations import strongest_classes
 from unit.test_page import Page
@@ -41,6 +44,11 @@ def six(matches=MATCHES, flags=(None, None, None), motifs=MOTIFS) -> list[pd.Dat
     return [*tables, calibration_rows(NODES), cluster_rows(motifs)]
 
 
+def no_nulls(nodes: list[int]) -> pd.DataFrame:
+    """Rows of calibration.tsv where no null set was asked for."""
+    return fill(pd.DataFrame({"node": nodes}), "calibration")
+
+
 def labels(table: pd.DataFrame) -> dict:
     return table.set_index("node")["explained_by"].to_dict()
 
@@ -48,6 +56,27 @@ def labels(table: pd.DataFrame) -> dict:
 def test_without_repeats_the_name_then_the_motif_then_nothing():
     expected = {40: "factor: CTCF", 7: "factor: SP1", 12: "motif without a name", 99: "nothing"}
     assert labels(nodes_from(*six())) == expected
+
+
+def test_a_name_that_the_null_sets_reach_says_so_where_they_were_asked_for():
+    tables = six()
+    tables[3] = tables[3].assign(q_null=tables[3]["query"].map({"1_n40_m1": 0.2, "2_n7_m1": 0.01}))
+    table = nodes_from(*tables)
+    expected = {40: "factor: CTCF (not calibrated)", 7: "factor: SP1"}
+    assert {node: labels(table)[node] for node in expected} == expected
+    assert table["named_calibrated"].tolist() == [False, True, False, False]
+    # no null set was asked for: every name stands, and nothing is said of calibration
+    tables[3] = tables[3].assign(p_null=np.nan, q_null=np.nan)
+    tables[4] = no_nulls(NODES)
+    table = nodes_from(*tables)
+    assert {node: labels(table)[node] for node in expected} == {40: "factor: CTCF", 7: "factor: SP1"}
+    assert table["named_calibrated"].isna().all()
+
+
+def test_nodes_without_a_row_of_repeats_have_no_figure_of_repeats():
+    table = nodes_from(*six(), repeat_rows(NODES[1:])).set_index("node")
+    assert table.loc[40, ["soft_masked_share", "repeat_class", "repeat_q"]].isna().all()
+    assert table.loc[40, "explained_by"] == "factor: CTCF"
 
 
 def test_a_node_with_a_factors_motif_inside_repeats_says_repeat_first():
@@ -162,9 +191,12 @@ def test_coactivation_is_the_mean_over_the_other_runs():
 def test_specificity_is_joined_by_node():
     rows = specificity_rows(NODES[::-1], seqlets_with_motif=[0.1, 0.2, 0.3, 0.4], motif_f1=0.25)
     rows["strand_class"], rows["partner_node"] = "palindromic", rows["node"]
+    rows["partner_mutual"], rows["hits_fired_chance"] = [True, False, True, True], [0.01, 0.02, 0.03, 0.04]
     table = nodes_from(*six(), repeat_rows(NODES), rows).set_index("node")
     assert table["seqlets_with_motif"].to_dict() == {99: 0.1, 12: 0.2, 7: 0.3, 40: 0.4}
     assert (table["partner_node"] == table.index).all()
+    assert table["partner_mutual"].to_dict() == {99: True, 12: False, 7: True, 40: True}
+    assert table["hits_fired_chance"].to_dict() == {99: 0.01, 12: 0.02, 7: 0.03, 40: 0.04}
     with pytest.raises(ContractError, match=r"1 selected nodes have no specificity.*\[40\]"):
         nodes_from(*six(), repeat_rows(NODES), rows[rows["node"] != 40])
 
@@ -200,6 +232,46 @@ def test_the_page_says_repeat_first_and_marks_the_row(tmp_path, monkeypatch):
     assert "weak" not in other["cells"][10]["class"]
     assert f"n{nodes[0]} (rank 1, repeat: SINE/Alu" in text  # in the embedding too
     assert text.index(">repeat: SINE/Alu<") < text.index("<svg")
+
+
+def built_cells(monkeypatch, run) -> dict[str, list[dict]]:
+    """Cells of the page's rows after nodes.tsv and the page were made anew, by row id."""
+    call(monkeypatch, summarise_nodes, "--run", run, "--output", run / "nodes.tsv")
+    call(monkeypatch, build_page, "--run", run, "--output", run / "atlas" / "index.html")
+    rows = Page((run / "atlas" / "index.html").read_text()).rows
+    return {name: row["cells"] for name, row in rows.items()}
+
+
+def test_the_page_names_a_partner_as_a_node_and_marks_one_that_has_another(tmp_path, monkeypatch):
+    run = make_run(tmp_path, n_nodes=4, recovery=False)
+    nodes = read_table(run / "selected_nodes.tsv", "selected_nodes")["node"].tolist()
+    rows = specificity_rows(nodes, hits_fired_chance=0.07)
+    rows["partner_node"] = pd.array([12345, 12345, None, None], dtype="Int64")
+    rows["partner_mutual"] = pd.array([True, False, None, None], dtype="boolean")
+    write_table(rows, run / "specificity.tsv", "specificity")
+    found = built_cells(monkeypatch, run)
+    place, chance = (
+        [column.key for column in COLUMNS].index(key) for key in ("partner_node", "hits_fired_chance")
+    )
+    cells = [found[f"n{node}"][place] for node in nodes]
+    assert [cell["text"] for cell in cells] == ["n12345", "n12345", DASH, DASH]
+    assert [cell["class"] for cell in cells] == ["num", "num weak", "num", "num"]
+    assert {row[chance]["text"] for row in found.values()} == {"7 %"}
+
+
+@pytest.mark.parametrize(("asked", "css"), [(True, "weak"), (False, "label")])
+def test_a_name_is_weak_on_the_page_only_where_the_nulls_reach_it(tmp_path, monkeypatch, asked, css):
+    run = make_run(tmp_path, n_nodes=4, recovery=False)
+    nodes = read_table(run / "selected_nodes.tsv", "selected_nodes")["node"].tolist()
+    matches = read_table(run / "matches.tsv", "matches").assign(q_null=0.9 if asked else np.nan)
+    write_table(matches, run / "matches.tsv", "matches")
+    if not asked:
+        write_table(no_nulls(nodes), run / "calibration.tsv", "calibration")
+    found = built_cells(monkeypatch, run)
+    table = read_table(run / "nodes.tsv", "nodes")
+    assert table["named"].any()
+    for node in table.itertuples():
+        assert found[f"n{node.node}"][2]["class"] == (css if node.named else "weak")
 
 
 def test_a_run_without_any_kept_node_has_an_empty_table(tmp_path, monkeypatch):

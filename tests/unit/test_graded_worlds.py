@@ -202,6 +202,12 @@ def test_too_much_superposition_is_refused(tmp_path: Path) -> None:
         simulate(graded(superposition=40.0), DATABASE, tmp_path / "x")
 
 
+def test_sites_that_are_all_alike_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"sites of a motif are too alike[\s\S]*MA[\s\S]*motif_strength"):
+        simulate(small(motif_strength=8.0), DATABASE, tmp_path / "x")
+    assert not (tmp_path / "x").exists()
+
+
 def test_weak_sites_are_planted_from_the_weakened_matrix(tmp_path: Path) -> None:
     """Written and planted matrix are the same one: base frequencies of the sites follow motifs.meme."""
     simulate(small(motif_strength=0.5, gaps=0), DATABASE, tmp_path / "x")

@@ -69,19 +69,48 @@ def test_two_equal_runs_are_not_told_apart():
     assert lower <= 4  # 40 intervals, 2.5 % above 0 by chance
 
 
-def test_the_interval_is_that_of_the_means_of_drawn_seeds_and_detectors():
-    values = np.random.default_rng(0).random((4, 7))
-    low, high = table.crossed_interval(values, seed=1, replicates=4000)
+def test_the_interval_is_that_of_the_means_of_drawn_seeds_and_motifs():
+    values = np.random.default_rng(0).random((4, 10))
+    strands = [np.array(own) for own in ([0], [1, 2], [3, 4], [5], [6, 7], [8, 9])]
+    groups = np.repeat(list("abcdef"), [len(own) for own in strands])
+    low, high = table.crossed_interval(values, groups, seed=1, replicates=20_000)
     rng = np.random.default_rng(2)
-    slow = [values[rng.integers(4, size=4)][:, rng.integers(7, size=7)].mean() for _ in range(4000)]
+    slow = []
+    for _ in range(20_000):
+        drawn = np.concatenate([strands[i] for i in rng.integers(6, size=6)])
+        slow.append(values[rng.integers(4, size=4)][:, drawn].mean())
     np.testing.assert_allclose([low, high], np.quantile(slow, [0.025, 0.975]), atol=0.01)
 
 
-def test_one_seed_draws_detectors_alone():
+def test_a_second_strand_that_says_the_same_narrows_no_interval():
+    values, motifs = np.random.default_rng(3).random((4, 7)), np.arange(7)
+    once = table.crossed_interval(values, motifs, seed=1)
+    twice = table.crossed_interval(np.hstack([values, values]), np.tile(motifs, 2), seed=1)
+    assert twice == pytest.approx(once)
+    apart = table.crossed_interval(np.hstack([values, values]), np.arange(14), seed=1)
+    assert apart[1] - apart[0] < 0.9 * (once[1] - once[0])
+
+
+def test_a_difference_draws_the_two_strands_of_a_motif_together():
+    rng = np.random.default_rng(4)
+    sae, raw = rng.random(20), rng.random(20)
+    once, again = detectors_of(sae=sae, raw=raw), detectors_of(sae=sae, raw=raw)
+    again["name"] = again["name"].str.replace("+", "-")
+    rows = [
+        table.difference(own, "sae", "f1", seed=0)
+        for own in (once, pd.concat([once, again], ignore_index=True))
+    ]
+    assert rows[0]["n_detectors"] * 2 == rows[1]["n_detectors"]
+    assert [rows[1][end] for end in ("ci_low", "ci_high")] == pytest.approx(
+        [rows[0][end] for end in ("ci_low", "ci_high")]
+    )
+
+
+def test_one_seed_draws_motifs_alone():
     values = np.array([[0.0, 1.0, 0.0, 1.0]])
-    low, high = table.crossed_interval(values, seed=0)
+    low, high = table.crossed_interval(values, np.arange(4), seed=0)
     assert low < 0.5 < high
-    assert table.crossed_interval(np.ones((1, 4)), seed=0) == (1.0, 1.0)
+    assert table.crossed_interval(np.ones((1, 4)), np.arange(4), seed=0) == (1.0, 1.0)
 
 
 def test_an_axis_about_some_detectors_counts_those_alone():
@@ -111,6 +140,10 @@ def test_without_a_baseline_there_is_no_difference():
     result = table.difference_table(detectors_of(sae=1.0, chance=0.1), [{**PLACE, "world": "w"}])
     check_table(conform(result, "ladder_differences"), "ladder_differences")
     assert result["best_null"].isna().all()
+    detectors = detectors_of(sae=1.0, chance=0.1)
+    axes = table.axis_table(detectors, [{**PLACE, "world": "w"}])
+    text = summary.summary_text(runs_of(detectors), axes, conform(result, "ladder_differences"))
+    assert text.rstrip().endswith("There is no baseline to compare with.")
 
 
 def two_worlds():
@@ -131,6 +164,22 @@ def test_the_summary_names_where_the_sae_does_not_win():
     assert "NOT" not in lines["easy"]
     assert "In 1 of 2 comparisons" in text
     assert text.rstrip().endswith(": hard.")
+
+
+def test_titles_say_whose_shape_the_nulls_of_a_further_sae_have():
+    detectors = detectors_of(sae=0.9, wide=0.8, raw=0.1)
+    detectors.loc[detectors["run"] == "wide", "role"] = "sae"
+    places = [{**PLACE, "world": "w"}]
+    ladder, axes = runs_of(detectors), conform(table.axis_table(detectors, places), "ladder_axes")
+    differences = conform(table.difference_table(detectors, places), "ladder_differences")
+    lines = summary.summary_text(ladder, axes, differences).splitlines()
+    titles = [line for line in lines if line.startswith("Share")]
+    said = "; nulls have the shape of sae"
+    assert [title.endswith(said) for title in titles] == [False, True]
+    for figure in (ladder_figure(axes, differences), figures_grid(ladder, axes)):
+        assert figure.get_suptitle().endswith(said)
+    alone = axes[axes["run"] != "wide"]
+    assert said not in ladder_figure(alone, differences[differences["run"] == "sae"]).get_suptitle()
 
 
 def test_the_picture_marks_where_the_sae_does_not_win_and_hides_no_run(tmp_path):

@@ -52,12 +52,17 @@ def gc_rich(genome: Genome, n: int, seed: int) -> list[int]:
     return start[(gc >= 0.55) & (gc <= 0.65)][:n].tolist()
 
 
-def measured(genome, starts: list[list[int]], features=None, options=SMALL) -> pd.DataFrame:
+def measured(
+    genome, starts: list[list[int]], features=None, options=SMALL, intervals=INTERVALS, counts=None
+) -> pd.DataFrame:
+    """The table; ``counts`` takes what was left out."""
     nodes = pd.DataFrame({"rank": np.arange(1, len(starts) + 1), "node": 10 * np.arange(1, len(starts) + 1)})
     rows = [("chr1", s, s + WIDTH, row) for row, places in enumerate(starts) for s in places]
     seqlets = pd.DataFrame(rows, columns=["chrom", "start", "end", "row"])
     annotation = None if features is None else Annotation("repeats", Path("r.bed"), features)
-    table, _ = repeat_table(nodes, seqlets, INTERVALS, genome, annotation, options)
+    table, left_out = repeat_table(nodes, seqlets, intervals, genome, annotation, options)
+    if counts is not None:
+        counts.update(left_out)
     check_table(conform(table, "repeats"), "repeats")
     return table
 
@@ -118,6 +123,44 @@ def test_a_small_excess_is_significant_and_explains_nothing(tmp_path):
     assert measured(genome, [mixed], options=easier)["explains"].all()
 
 
+def test_a_class_explains_nothing_against_a_background_of_other_gc(tmp_path):
+    rng = np.random.default_rng(0)
+    only_gc = LETTERS[rng.integers(1, 3, 2000)].tobytes().decode().lower()  # soft-masked, and of 100 % GC
+    text = only_gc + LETTERS[rng.integers(0, 4, N_BP - 2000)].tobytes().decode()
+    genome = Genome(write_genome(tmp_path / "g.fa", {"chr1": text}))
+    own = [*range(0, 1800, WIDTH), *range(4000, 4200, WIDTH)]
+    beyond = INTERVALS.assign(core_start=2000)  # where no window has the GC of nine tenths of the seqlets
+    counts: dict = {}
+    row = measured(genome, [own, list(range(9000, 9400, WIDTH))], intervals=beyond, counts=counts).iloc[0]
+    assert (row["share"], row["background_share"]) == (0.9, 0.0)
+    assert row["excess_share"] == pytest.approx(0.9)
+    assert row["q_value"] < 1e-9
+    assert row["gc_distance"] > 0.8
+    assert not row["explains"]
+    assert counts["nodes_with_a_background_of_other_gc"] == 1
+    # with windows of its GC at hand, the same seqlets are in the class as often as these
+    row = measured(genome, [own], counts=counts).iloc[0]
+    assert row["gc_distance"] < 0.05
+    assert row["excess_share"] < 0.3
+    assert counts["nodes_with_a_background_of_other_gc"] == 0
+
+
+def test_a_node_of_which_no_window_has_the_gc_has_no_row_and_is_counted(tmp_path):
+    rng = np.random.default_rng(0)
+    text = "c" * 2000 + LETTERS[rng.integers(0, 4, N_BP - 2000)].tobytes().decode()
+    genome = Genome(write_genome(tmp_path / "g.fa", {"chr1": text}))
+    counts: dict = {}
+    table = measured(
+        genome,
+        [list(range(0, 800, WIDTH)), list(range(9000, 9400, WIDTH))],
+        intervals=INTERVALS.assign(core_start=2000),
+        counts=counts,
+    )
+    assert table["node"].tolist() == [20]
+    assert counts["nodes_without_background"] == 1
+    assert counts["nodes_with_a_background_of_other_gc"] == 0
+
+
 def test_without_a_soft_mask_nothing_is_masked_and_the_bed_still_speaks(tmp_path):
     genome = repeat_genome(tmp_path, masked=False)
     table = measured(genome, [in_repeats(100, 1)], classes(every=1))
@@ -135,6 +178,9 @@ def test_without_a_soft_mask_nothing_is_masked_and_the_bed_still_speaks(tmp_path
         ("Satellite/centr", "repeat"),
         ("LTR?", "repeat"),
         ("soft_masked", "repeat"),
+        ("(CA)n", "low_complexity"),
+        ("A-rich", "low_complexity"),
+        ("GC_rich", "low_complexity"),
     ],
 )
 def test_kinds_of_classes(label, kind):
@@ -201,7 +247,12 @@ def test_the_program_writes_the_same_bytes_twice_and_says_what_it_left_out(tmp_p
         [4, "SINE", True],
     ]
     about = json.loads(texts[0][1])
-    assert about["counts"] == {"nodes": 2, "nodes_without_seqlets": 1, "nodes_without_background": 0}
+    assert about["counts"] == {
+        "nodes": 2,
+        "nodes_without_seqlets": 1,
+        "nodes_without_background": 0,
+        "nodes_with_a_background_of_other_gc": 0,
+    }
     assert about["settings"]["classes"] == ["SINE"]
 
 

@@ -83,6 +83,13 @@ def test_expansion_must_give_whole_nodes():
     assert Recipe(expansion=1.5).nodes(6) == 9
     with pytest.raises(ConfigError, match="whole"):
         Recipe(expansion=1.5).nodes(7)
+    with pytest.raises(ConfigError, match="whole"):
+        Recipe(expansion=4.0001).nodes(736)
+
+
+def test_any_whole_number_of_nodes_has_an_expansion():
+    for channels in range(1, 200):
+        assert Recipe(expansion=192 / channels).nodes(channels) == 192
 
 
 def test_literal_schedule():

@@ -6,6 +6,7 @@ import pytest
 
 from biosae import config as configuration
 from biosae.errors import ConfigError
+from biosae.recipes import Schedule, recipe_of
 
 SCHEMA = Path(__file__).resolve().parents[2] / "workflow" / "schemas" / "config.schema.yaml"
 STORES = {"train": "a/", "validation": "b", "random_model": {"train": "c", "validation": "d"}}
@@ -119,6 +120,11 @@ def test_options_of_nulls():
     assert [words_after(words, f"--{key}") for key in ("kind", "k", "seed")] == ["random", "40", "3"]
     assert "--layer-norm" in words
     assert "--components" not in words
+    assert words_after(words, "--device") == "cpu"
+    known = {name: configuration.baseline_options(full, name) for name in ("raw", "pca", "ica")}
+    used = {"components": {"pca", "ica"}, "sample-positions": {"pca", "ica"}, "seed": {"ica"}}
+    for key, users in used.items():
+        assert {name for name, words in known.items() if f"--{key}" in words} == users
     words = configuration.run_options(full, "frozen-relu-x4-lr0.001-s3")
     assert (words_after(words, "--kind"), words_after(words, "--role")) == ("relu", "frozen")
     assert "--frozen-decoder" in words
@@ -133,11 +139,10 @@ def test_only_runs_on_the_given_store_are_trained_together():
     full = load(sae={"grid": GRID, "train_together": True}, baselines=ALL)
     words = configuration.together_options(full)
     names = [words[i + 1] for i, word in enumerate(words) if word == "--dictionary"]
-    assert names == configuration.trained_runs(full, "given")
-    assert {name.split("-")[0] for name in names} == {"topk", "relu", "frozen"}
-    assert words.count("frozen_decoder=true") == words.count("role=frozen") == 3
-    alone = configuration.trained_runs(full, "permuted", "random_model")
-    assert len(configuration.trained_runs(full)) == len(names) + len(alone) == 6 + 3 + 6
+    assert names == configuration.joint_runs(full)
+    assert {name.split("-")[0] for name in names} == {"topk", "relu"}, "another baseline would retrain them"
+    assert "frozen_decoder=true" not in words
+    assert len(configuration.trained_runs(full)) == len(names) + 3 + 6
 
 
 @pytest.mark.parametrize(
@@ -146,9 +151,22 @@ def test_only_runs_on_the_given_store_are_trained_together():
 )
 def test_a_permuted_store_has_the_sequences_that_nodes_need(select, seqlets, least):
     full = load(select=select, seqlets=seqlets, baselines=["permuted"])
-    words = configuration.permuting_options(full)
+    words = configuration.permuting_options(full, "validation")
     assert words_after(words, "--least-sequences") == least
     assert words_after(words, "--positions") == "2000000"
+
+
+@pytest.mark.parametrize(
+    ("sae", "positions"),
+    [({"epochs": 1}, 20_000_000), ({"epochs": 3, "max_positions": 10_000_000}, 3_333_334), ({}, 2_000_000)],
+)
+def test_a_permuted_sae_trains_on_as_many_positions_as_the_sae(sae, positions):
+    full = load(sae=sae, baselines=["permuted"])
+    assert words_after(configuration.permuting_options(full, "train"), "--positions") == str(positions)
+    assert words_after(configuration.permuting_options(full, "encode"), "--positions") == "2000000"
+    recipe = recipe_of("default", sae)
+    given, permuted = (Schedule(recipe, rows).positions for rows in (10**9, positions))
+    assert permuted >= given
 
 
 @pytest.mark.parametrize(

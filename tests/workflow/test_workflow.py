@@ -32,6 +32,7 @@ BELOW_SELECTION = {
     "overlap_annotations": 1,
     "plot_landscape": 1,
     "build_page": 1,
+    "score_runs": 1,
     "summarise_runs": 1,
 }
 NAMING = {
@@ -41,6 +42,7 @@ NAMING = {
     "note_motif_settings": 2,
     "summarise_nodes": 2,
     "build_page": 1,
+    "score_runs": 1,
     "summarise_runs": 1,
 }
 
@@ -132,6 +134,39 @@ def test_a_changed_module_reruns_the_rules_that_use_it(copy):
     assert not {"train_sae", "encode_activations", "discover_motifs", "embed_nodes"} & set(plan)
 
 
+def test_a_baseline_reruns_for_its_own_settings_alone(copy):
+    folder, config = copy
+    settings = {"components": 5, "sample_positions": 1000, "seed": 3}
+    assert helpers.planned(helpers.snakemake(folder, {**config, "baseline_settings": settings}, "-n")) == {}
+
+
+def test_baselines_read_stores_of_their_own(copy):
+    folder, config = copy
+    twin = {"train": "data/activations/validation", "validation": "data/activations/train"}
+    changed = {**config, "baselines": ["pca", "permuted", "random_model"], "results": "elsewhere"}
+    changed["activations"] = {**config["activations"], "random_model": twin}
+    result = helpers.snakemake(folder, changed, "-n")
+    assert result.returncode == 0, result.stderr
+    jobs = re.findall(
+        r"^rule (\w+):\n +input: ([^\n]*)\n.*?wildcards: run=([^\n,]*)", result.stdout, re.M | re.S
+    )
+    given, own = config["activations"], "elsewhere/tiny"
+    stores = {
+        "topk": (given["train"], given["validation"], f"{own}/statistics.h5"),
+        "permuted": (f"{own}/permuted/train", f"{own}/permuted/validation", f"{own}/statistics.h5"),
+        "random_model": (twin["train"], twin["validation"], f"{own}/random_model/statistics.h5"),
+    }
+    for role, (train, validation, statistics) in stores.items():
+        read = {rule: set(files.split(", ")) for rule, files, run in jobs if run.startswith(role)}
+        assert {str(Path(file).parent) for file in read["train_sae"]} >= {train, validation}
+        assert statistics in read["train_sae"]
+        for rule in ("encode_activations", "measure_specificity"):
+            expected = f"{own}/permuted/encode" if role == "permuted" else train
+            assert expected in {str(Path(file).parent) for file in read[rule]}, (role, rule)
+            others = {"data/activations/train", "data/activations/validation"} - {expected}
+            assert not others & {str(Path(file).parent) for file in read[rule]}, (role, rule)
+
+
 @pytest.mark.parametrize("name", ["statistics_kernels.py", "encoding_kernels.py"])
 def test_a_changed_kernel_hides_no_stale_job(copy, name):
     """The jobs of `compile_sae_kernels` stand behind `ancient`: done again, it would mask them."""
@@ -204,9 +239,10 @@ def test_nulls_are_rules_of_their_own(copy):
     assert not list(run.glob("nulls/*/sets")), "the sequences of the sets are temporary"
     more = helpers.snakemake(folder, {**config, "nulls": {**config["nulls"], "sets": 50}}, "-n")
     again = {"write_null_sets", "discover_null_motifs", "match_null_motifs", "calibrate_nulls"}
-    assert set(helpers.planned(more)) == again | {"summarise_nodes", "build_page", "summarise_runs"}
+    below = {"summarise_nodes", "build_page", "score_runs", "summarise_runs"}
+    assert set(helpers.planned(more)) == again | below
     none = helpers.planned(helpers.snakemake(folder, {**config, "nulls": {"kinds": []}}, "-n"))
-    assert set(none) == {"calibrate_nulls", "summarise_nodes", "build_page", "summarise_runs"}
+    assert set(none) == {"calibrate_nulls"} | below
     target = f"results/tiny/{RUNS[0]}/calibration.tsv"
     result = helpers.snakemake(folder, {**config, "nulls": {"kinds": []}}, target)
     assert result.returncode == 0, result.stderr

@@ -84,12 +84,12 @@ rule permute_activations:
         "../../envs/sae.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
+        mem_mb=8000,
         runtime=240,
     params:
         source=folder_of("store"),
         folder=subpath(output.table, parent=True),
-        options=configuration.permuting_options(CONFIG) + PAD,
+        options=permuting_options,
         program=f"{SCRIPTS}/permute_activations.py",
         code=code("permute_activations"),
     shell:

@@ -55,8 +55,8 @@ TRUTH = [
 CHUNKS = range(CONFIG["motifs"]["chunks"])
 PAD = ["--pad-bp", str(CONFIG["activations"]["pad_bp"])]
 DEVICE = ["--device", CONFIG["sae"]["device"]]
-# runs that share one job, and the others: those on stores of their own cannot share the stream
-TOGETHER = configuration.trained_runs(CONFIG, "given") if CONFIG["sae"]["train_together"] else []
+# runs that share one job, and the others: baselines, some on stores of their own
+TOGETHER = configuration.joint_runs(CONFIG) if CONFIG["sae"]["train_together"] else []
 ALONE = [name for name in TRAINED if name not in TOGETHER]
 LAUNCHER = configuration.launcher(CONFIG)
 MOTIF_OPTIONS = configuration.options(
@@ -126,6 +126,11 @@ def folder_of(name):
 def per_run(*names):
     """These files of every run."""
     return [f"{LAYER_DIR}/{run}/{name}" for run in RUNS for name in names]
+
+
+def permuting_options(wildcards):
+    """Options of permute_activations for one split."""
+    return configuration.permuting_options(CONFIG, wildcards.split) + PAD
 
 
 def training_options(wildcards):

@@ -74,6 +74,7 @@ rule build_baseline:
         train=store(CONFIG["activations"]["train"]),
         validation=store(CONFIG["activations"]["validation"]),
         statistics=rules.compute_statistics.output.statistics,
+        kernels=ancient(rules.compile_sae_kernels.output.stamp),
     output:
         weights=f"{RUN}/checkpoint/model.safetensors",
         config=f"{RUN}/checkpoint/config.json",
@@ -97,12 +98,13 @@ rule build_baseline:
         validation=folder_of("validation"),
         folder=subpath(output.curve, parent=True),
         options=baseline_options,
+        cache=subpath(input.kernels, parent=True),
         program=f"{SCRIPTS}/build_baseline.py",
         code=code("build_baseline"),
     shell:
-        "python {params.program:q} --activations {params.train:q} --validation {params.validation:q} "
-        "--statistics {input.statistics:q} {params.options:q} --threads {threads} "
-        "--output {params.folder:q} > {log:q} 2>&1"
+        "NUMBA_CACHE_DIR={params.cache:q} python {params.program:q} --activations {params.train:q} "
+        "--validation {params.validation:q} --statistics {input.statistics:q} {params.options:q} "
+        "--threads {threads} --output {params.folder:q} > {log:q} 2>&1"
 
 
 rule select_nodes:

@@ -68,6 +68,7 @@ COLUMNS = (
     Column("repeat_q", "Repeat q", "number"),
     Column("seqlets_with_motif", "Seqlets with motif", "share"),
     Column("hits_fired", "Hits fired on", "share"),
+    Column("hits_fired_chance", "Fired on, chance", "share"),
     Column("motif_f1", "Motif F1", "number"),
     Column("motif_auroc", "AUROC", "number"),
     Column("strand_class", "Strand", "text"),
@@ -96,6 +97,11 @@ def _true(value: object) -> bool:
     return not pd.isna(value) and bool(value)
 
 
+def _false(value: object) -> bool:
+    """Whether a nullable boolean is there and false."""
+    return not pd.isna(value) and not value
+
+
 def _text_cell(column: Column, node: object) -> Cell:
     value = getattr(node, column.key)
     if pd.isna(value):
@@ -110,9 +116,10 @@ def _text_cell(column: Column, node: object) -> Cell:
             notes.append(f"by motif {str(node.match_motif_id).rsplit('_m', 1)[-1]}")
         return Cell(str(name), muted=", ".join(notes), css="weak" if doubtful else "")
     if column.key == "explained_by":
-        # a factor's name that the nulls reach too is shown, but not as a finding
-        weak = not is_repeat(value) and not _true(node.named_calibrated)
-        return Cell(str(value), css="weak" if weak else "label")
+        # a factor's name that the nulls reach too is shown, but not as a finding; without nulls it stands
+        reached = _false(node.named_calibrated)
+        finding = is_repeat(value) or (node.named and not reached)
+        return Cell(str(value), css="label" if finding else "weak")
     if column.key == "repeat_class":
         return Cell(str(value), css="" if str(node.explained_by) == label_of(value) else "weak")
     if column.key == "strand_class":
@@ -129,10 +136,12 @@ def _cell(column: Column, node: object, data: RunData) -> Cell:
         return Cell(svg=Markup(logo_svg(data.matrices[value], f"{value} {node.consensus}")), css=css)
     if column.kind == "text":
         return _text_cell(column, node)
-    text = _FORMATS[column.kind](value)
-    return Cell(
-        f"n{value}" if column.key == "node" else text, None if pd.isna(value) else float(value), "num"
-    )
+    sort = None if pd.isna(value) else float(value)
+    if column.key in ("node", "partner_node") and sort is not None:
+        # a partner whose own partner is another node is no pair
+        one_sided = column.key == "partner_node" and _false(node.partner_mutual)
+        return Cell(f"n{int(value)}", sort, "num weak" if one_sided else "num")
+    return Cell(_FORMATS[column.kind](value), sort, "num")
 
 
 def node_rows(nodes: pd.DataFrame, data: RunData) -> list[dict]:

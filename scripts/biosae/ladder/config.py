@@ -16,7 +16,7 @@ from biosae.config import _complete, _key, _say
 from biosae.errors import ConfigError
 from biosae.ladder.settings import synthetic_settings
 from biosae.recipes import Recipe, recipe_of
-from biosae.run_grid import TRAINED_KINDS
+from biosae.roles import TRAINED_KINDS
 from biosae.synthetic.settings import check_settings
 
 

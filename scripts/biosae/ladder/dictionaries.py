@@ -9,12 +9,11 @@ from pathlib import Path
 
 from biosae import baselines
 from biosae.dictionary import Dictionary
-from biosae.errors import ConfigError
 from biosae.evaluation import evaluate
 from biosae.ladder.names import SAE
 from biosae.ladder.world import Stores, World
 from biosae.recipes import Recipe, recipe_of
-from biosae.run_grid import DATA
+from biosae.roles import DATA
 from biosae.statistics import normaliser_vectors
 from biosae.training import new_model, train
 
@@ -48,16 +47,10 @@ def candidates(world: World, settings: dict) -> Iterator[Candidate]:
 
 
 def recipe_for(entry: dict, channels: int, seed: int, frozen: bool = False) -> Recipe:
-    """The training recipe of a config entry for so many channels.
-
-    Raises:
-        ConfigError: n_nodes below the channels' number cannot be an expansion.
-    """
-    if entry["n_nodes"] < 1:
-        raise ConfigError("A recipe needs nodes", got=entry["n_nodes"])
+    """The training recipe of a config entry, with its number of nodes exactly, for so many channels."""
     own = {"evaluations": 1, **entry["settings"], "seed": seed}
-    # whole nodes per channel: at least as many nodes as asked for
-    own["expansion"] = -(-entry["n_nodes"] // channels)
+    # as many nodes in every world: otherwise worlds of more channels would have dictionaries of another size
+    own["expansion"] = entry["n_nodes"] / channels
     return recipe_of("default", own | ({"frozen_decoder": True} if frozen else {}))
 
 

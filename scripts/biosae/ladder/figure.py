@@ -71,7 +71,8 @@ def ladder_figure(axes: pd.DataFrame, differences: pd.DataFrame) -> Figure:
         draw_differences(figure.add_subplot(grid[rows, 2:]), first)
         draw_legend(figure.add_subplot(grid[rows, 0]), axes)
         figure.suptitle(
-            "Planted detectors found, one node each: mean and range of the seeds; harder to the right",
+            "Planted detectors found, one node each: mean and range of the seeds; harder to the right"
+            + _shape(axes),
             fontsize=11,
         )
     return figure
@@ -97,7 +98,8 @@ def figures_grid(ladder: pd.DataFrame, axes: pd.DataFrame) -> Figure:
             _scale(row[0], column)
         handles, labels = _handles(axes)
         figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), fontsize=8)
-        figure.suptitle("Every figure of the ladder, over all detectors of a world", fontsize=11)
+        title = "Every figure of the ladder, over all detectors of a world"
+        figure.suptitle(title + _shape(axes), fontsize=11)
     return figure
 
 
@@ -186,6 +188,12 @@ def _handles(axes: pd.DataFrame) -> tuple[list, list[str]]:
     handles = [mpl.lines.Line2D([], [], **style_of(row.run, row.role, axes)) for row in runs.itertuples()]
     names = {CHANCE: "chance (truth displaced)"}
     return handles, [names.get(run, run) for run in runs["run"]]
+
+
+def _shape(axes: pd.DataFrame) -> str:
+    """What a title says of the nulls where further SAEs stand beside those of the first."""
+    saes = list(dict.fromkeys(axes.loc[axes["role"] == SAE, "run"]))
+    return f"; nulls have the shape of {saes[0]}" if len(saes) > 1 else ""
 
 
 def _title(part: pd.DataFrame) -> str:

@@ -17,17 +17,20 @@ def summary_text(ladder: pd.DataFrame, axes: pd.DataFrame, differences: pd.DataF
     """
     own = differences[differences["figure"] == "detectors_found"]
     parts = []
-    for run in own["run"].unique():
+    runs = list(own["run"].unique())
+    for run in runs:
         part = own[own["run"] == run]
-        parts += [_title(run, ladder), _aligned([HEADER, *_rows(part, axes, ladder)]), _failures(part)]
+        rows = [HEADER, *_rows(part, axes, ladder)]
+        parts += [_title(run, runs[0], ladder), _aligned(rows), _failures(part)]
     return "\n\n".join(parts) + "\n"
 
 
-def _title(run: str, ladder: pd.DataFrame) -> str:
+def _title(run: str, first: str, ladder: pd.DataFrame) -> str:
     seeds = ladder["seed"].nunique()
+    shape = "" if run == first else f"; nulls have the shape of {first}"
     return (
         f"Share of planted detectors that {run} finds (a node of its own with F1 >= {FOUND_F1:g}), "
-        f"mean of {seeds} seed{'s' if seeds != 1 else ''}; the best null is that of highest mean"
+        f"mean of {seeds} seed{'s' if seeds != 1 else ''}; the best null is that of highest mean{shape}"
     )
 
 
@@ -56,6 +59,8 @@ def _share(value: float | None) -> str:
 
 def _failures(part: pd.DataFrame) -> str:
     compared = part[part["best_null"].notna()]
+    if compared.empty:
+        return "There is no baseline to compare with."
     lost = compared[~compared["beats_null"].astype(bool)]
     if lost.empty:
         return f"In each of these {len(compared)} comparisons the interval of the difference lies above 0."

@@ -1,10 +1,11 @@
 """The rungs put together: the ladder's tables, and the difference of each SAE and its best null.
 
-The interval of a difference is a bootstrap over seeds and detectors: both are drawn with replacement, each on
-its own, and a replicate is the mean over the drawn seeds and detectors (the pigeonhole bootstrap for two
-crossed factors: Owen, Annals of Applied Statistics 1:386, 2007, which is conservative). With one seed only
-detectors are drawn. The best null is the baseline of highest mean over the seeds, chosen once: as it is the
-luckiest of several, the difference is, if anything, too small.
+The interval of a difference is a bootstrap over seeds and motifs (both strands together, as they are not
+independent): both are drawn with replacement, each on its own, and a replicate is the mean over the drawn
+seeds and the detectors of the drawn motifs (the pigeonhole bootstrap for two crossed factors: Owen, Annals of
+Applied Statistics 1:386, 2007, which is conservative). With one seed only motifs are drawn. The best null is
+the baseline of highest mean over the seeds, chosen once: as it is the luckiest of several, the difference is,
+if anything, too small.
 """
 
 from __future__ import annotations
@@ -95,7 +96,8 @@ def difference(own: pd.DataFrame, run: str, figure: str, seed: int) -> dict:
         own: rows of one world and one set of detectors, with the column ``figure``.
         seed: of the bootstrap.
     """
-    sae = values_by_seed(own[own["run"] == run], figure)
+    rows = own[own["run"] == run]
+    sae = values_by_seed(rows, figure)
     row = {"run": run, "figure": figure, "n_seeds": len(sae), "n_detectors": sae.shape[1]}
     row |= {"value": float(sae.mean()), "best_null": None, "null_value": None}
     nulls = own[~own["role"].isin([SAE, CHANCE])]
@@ -104,7 +106,8 @@ def difference(own: pd.DataFrame, run: str, figure: str, seed: int) -> dict:
     means = nulls.groupby("run", sort=False)[figure].mean()
     best = str(means.idxmax())
     gap = sae - values_by_seed(nulls[nulls["run"] == best], figure)
-    low, high = crossed_interval(gap, seed)
+    motifs = rows.drop_duplicates("name").sort_values("name")["motif"]  # in the order of the columns
+    low, high = crossed_interval(gap, motifs.to_numpy(str), seed)
     row |= {"best_null": best, "null_value": float(means[best]), "difference": float(gap.mean())}
     return row | {"ci_low": low, "ci_high": high, "beats_null": bool(low > 0)}
 
@@ -122,12 +125,24 @@ def values_by_seed(own: pd.DataFrame, figure: str) -> np.ndarray:
     return table.to_numpy(dtype=np.float64)
 
 
-def crossed_interval(values: np.ndarray, seed: int, replicates: int = REPLICATES) -> tuple[float, float]:
-    """Percentile interval of the mean of (seeds, detectors) values, both drawn with replacement."""
+def crossed_interval(
+    values: np.ndarray, groups: np.ndarray, seed: int, replicates: int = REPLICATES
+) -> tuple[float, float]:
+    """Percentile interval of the mean over seeds and motifs (both strands together), drawn with replacement.
+
+    Args:
+        values: (seeds, detectors).
+        groups: (detectors,) the truth motif of each; the detectors of one are drawn together.
+        seed: of the bootstrap.
+        replicates: number of draws.
+    """
     generator = np.random.default_rng(seed)
-    n_seeds, n_detectors = values.shape
+    n_seeds = len(values)
+    names, codes = np.unique(groups, return_inverse=True)
+    n_groups = len(names)
     seeds = generator.multinomial(n_seeds, np.full(n_seeds, 1 / n_seeds), replicates) / n_seeds
-    detectors = generator.multinomial(n_detectors, np.full(n_detectors, 1 / n_detectors), replicates)
-    means = np.einsum("rs,sd,rd->r", seeds, values, detectors / n_detectors, optimize=True)
+    drawn = generator.multinomial(n_groups, np.full(n_groups, 1 / n_groups), replicates)[:, codes]
+    shares = drawn / drawn.sum(axis=1, keepdims=True)
+    means = np.einsum("rs,sd,rd->r", seeds, values, shares, optimize=True)
     low, high = np.quantile(means, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return float(low), float(high)

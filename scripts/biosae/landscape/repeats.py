@@ -11,7 +11,9 @@ seqlets a small excess is significant, so that significance does not explain a n
 (s - b) / (1 - b) for the share s of seqlets and b of background windows, the share of seqlets that are in
 the class on top of what chance puts there (Abbott 1925, J. Econ. Entomol. 18:265, for deaths of insects
 that die untreated too). In a genome that is half soft-masked, 75 % of soft-masked seqlets are an excess of
-50 %. A class explains a node where the excess reaches ``explained_share`` and q is below ``significance``.
+50 %. A class explains a node where the excess reaches ``explained_share``, q is below ``significance`` and
+the background has the node's GC: ``gc_distance`` is at most ``GC_MATCHED``. Where the stored intervals lack
+windows of its GC, the background is of other GC, which alone can make an excess: nothing explains the node.
 
 Where GC itself makes the class, as in runs of A, windows of the same GC are often in the class too, and the
 excess is too low rather than too high. Seqlets of one node never overlap, but several may lie in one copy
@@ -59,6 +61,8 @@ COLUMNS = [
     "q_value",
     "explains",
 ]
+
+GC_MATCHED = 0.2  # most of a background that may be of other GC than its node, for a class to explain it
 
 
 @dataclass(frozen=True)
@@ -150,12 +154,7 @@ def repeat_table(
         seed=settings.seed,
     )
     seqlets_and_background = windows.counts(np.ones(len(windows.table), bool))
-    n_seqlets, n_background = seqlets_and_background
-    left_out = {
-        "nodes": len(nodes),
-        "nodes_without_seqlets": int((n_seqlets == 0).sum()),
-        "nodes_without_background": int(((n_seqlets > 0) & (n_background == 0)).sum()),
-    }
+    left_out = _left_out(*seqlets_and_background, windows.gc_distance)
     log.info(", ".join(f"{name} {count}" for name, count in left_out.items()))
     parts = [_class_table(nodes, windows, seqlets_and_background, "genome", SOFT_MASKED, windows.masked)]
     by_class = () if annotation is None else sorted(annotation.features.groupby("class"), key=lambda e: e[0])
@@ -164,6 +163,17 @@ def repeat_table(
         if inside.any():  # a class that no window of the run lies in is no test
             parts.append(_class_table(nodes, windows, seqlets_and_background, "bed", label, inside))
     return _with_statistics(pd.concat(parts, ignore_index=True), settings), left_out
+
+
+def _left_out(n_seqlets: np.ndarray, n_background: np.ndarray, gc_distance: np.ndarray) -> dict[str, int]:
+    """Counts of nodes, and of those that repeats are not asked of or do not explain for want of windows."""
+    of_other_gc = (n_background > 0) & (gc_distance > GC_MATCHED)
+    return {
+        "nodes": len(n_seqlets),
+        "nodes_without_seqlets": int((n_seqlets == 0).sum()),
+        "nodes_without_background": int(((n_seqlets > 0) & (n_background == 0)).sum()),
+        "nodes_with_a_background_of_other_gc": int(of_other_gc.sum()),
+    }
 
 
 def _class_table(
@@ -196,6 +206,7 @@ def _with_statistics(table: pd.DataFrame, settings: Settings) -> pd.DataFrame:
         add_statistics(table)
     enough = table["excess_share"] >= settings.explained_share
     table = table.reindex(columns=COLUMNS)
-    table["explains"] = enough & (table["q_value"] < settings.significance)
+    matched = table["gc_distance"] <= GC_MATCHED
+    table["explains"] = enough & matched & (table["q_value"] < settings.significance)
     order = table.assign(first=table["source"] != "genome").sort_values(["rank", "first", "class"])
     return order.drop(columns="first").reset_index(drop=True)

@@ -126,7 +126,7 @@ def gather(paths: Sequence[Path], motifs: pd.DataFrame) -> pd.DataFrame:
 def check_evidence(evidence: pd.DataFrame, motifs: pd.DataFrame) -> None:
     """ContractError unless the evidence is of the motifs that were tested, all of them."""
     tested = motifs.loc[motifs["log10_p"].notna(), "motif_id"]
-    apart = set(tested) ^ set(evidence["motif_id"])
+    apart = set(tested) ^ set(evidence["motif_id"].unique())
     if apart:
         raise ContractError(
             "The held-out evidence is not that of the motifs",
@@ -134,3 +134,10 @@ def check_evidence(evidence: pd.DataFrame, motifs: pd.DataFrame) -> None:
             expected=f"evidence of {len(tested)} tested motifs",
             mend="discover the motifs of all chunks again, and collect them",
         )
+
+
+def load_evidence(run: Path, motifs: pd.DataFrame) -> pd.DataFrame:
+    """The evidence of a run folder, checked beside its motifs; names as categories, thousands of rows each."""
+    table = read_table(run / EVIDENCE_FILE.format(""), "held_out")
+    check_evidence(table, motifs)
+    return table.astype(dict.fromkeys(("motif_id", "population", "chrom"), "category"))

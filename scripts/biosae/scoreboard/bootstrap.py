@@ -10,13 +10,13 @@ numbers of nodes, and loci alone would make that a difference.
 
 A locus drawn twice counts as two in the test, so that motifs near the threshold pass more often than they
 would with new data. The interval is therefore that of the replicates about their own mean, laid about the
-observed difference.
+observed difference. Figures of the recovery have no such test: theirs is that of the replicates as they are.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
 import numpy as np
@@ -28,23 +28,32 @@ from biosae.scoreboard.replicates import log10_p_of_replicates
 LEVEL = 0.95  # of every interval
 
 
-def locus_codes(evidence: Sequence[pd.DataFrame], locus_bp: int) -> tuple[list[np.ndarray], int]:
-    """Number of the locus block of every row of the runs' evidence, -1 for controls; and how many there are.
+def all_loci(evidence: Iterable[pd.DataFrame], locus_bp: int) -> pd.MultiIndex:
+    """Every locus block of the runs' evidence once, (chrom, block), in order.
 
     Args:
-        evidence: tables of schema ``held_out``.
+        evidence: tables of schema ``held_out``; each is let go before the next is asked for.
         locus_bp: length of a block. A seqlet without a place is a block of its own, by name.
     """
-    keys = [
-        pd.DataFrame({"chrom": table["chrom"], "block": (table["start"] // locus_bp).fillna(-1)})
-        for table in evidence
-    ]
-    merged = pd.concat(keys, ignore_index=True) if keys else pd.DataFrame({"chrom": [], "block": []})
-    placed = merged["chrom"].notna()
-    codes = np.full(len(merged), -1, dtype=np.int64)
-    codes[placed.to_numpy(bool)] = merged[placed].groupby(["chrom", "block"], sort=True).ngroup()
-    ends = np.cumsum([len(table) for table in evidence])[:-1] if len(evidence) else []
-    return np.split(codes, ends), int(codes.max(initial=-1)) + 1
+    found = [pd.DataFrame({"chrom": pd.array([], "string"), "block": pd.array([], "Int64")})]
+    found += [_blocks(table, locus_bp).drop_duplicates() for table in evidence]
+    return pd.MultiIndex.from_frame(pd.concat(found).drop_duplicates().sort_values(["chrom", "block"]))
+
+
+def _blocks(evidence: pd.DataFrame, locus_bp: int) -> pd.DataFrame:
+    """chrom and block of the rows that have a place: controls have none."""
+    own = evidence.loc[evidence["chrom"].notna(), ["chrom", "start"]]
+    return pd.DataFrame({"chrom": own["chrom"], "block": (own["start"] // locus_bp).fillna(-1)})
+
+
+def locus_codes(evidence: pd.DataFrame, loci: pd.MultiIndex, locus_bp: int) -> np.ndarray:
+    """Number of each row's locus block among ``loci``, -1 for controls."""
+    keys = _blocks(evidence, locus_bp)
+    own = keys.groupby(["chrom", "block"], sort=False).ngroup().to_numpy("int64")
+    codes = np.full(len(evidence), -1, dtype=np.int64)
+    placed = evidence["chrom"].notna().to_numpy(bool)
+    codes[placed] = loci.get_indexer(pd.MultiIndex.from_frame(keys.drop_duplicates()))[own]
+    return codes
 
 
 def draw_weights(n_loci: int, replicates: int, seed: Sequence[int]) -> np.ndarray:
@@ -160,7 +169,15 @@ def _chance_to_be_there(nodes: int, drawn: int) -> np.ndarray:
     return np.where(nodes - size < drawn, 1.0, -np.expm1(np.minimum(log_missed, 0.0)))
 
 
-def interval(observed: float, draws: np.ndarray) -> tuple[float, float]:
-    """``observed`` plus the two percentiles of the draws about their mean that hold LEVEL between them."""
-    low, high = np.percentile(draws - draws.mean(), [50 * (1 - LEVEL), 50 * (1 + LEVEL)])
-    return float(observed + low), float(observed + high)
+def interval(observed: float, draws: np.ndarray, centred: bool = True) -> tuple[float, float]:
+    """The two percentiles of the draws that hold LEVEL between them.
+
+    Args:
+        observed: the figure itself.
+        draws: (replicates,) what the replicates have.
+        centred: take the draws about their mean and lay them about ``observed``: for figures of a test that
+            loci drawn twice pass more often.
+    """
+    shift = observed - draws.mean() if centred else 0.0
+    low, high = np.percentile(draws, [50 * (1 - LEVEL), 50 * (1 + LEVEL)])
+    return float(low + shift), float(high + shift)

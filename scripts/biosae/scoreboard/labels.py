@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from biosae.atlas.numbers import format_number
+from biosae.errors import ContractError
 
 ONE_SEED = "one seed"
 SUMMARY_COLUMN = {"nodes_with_motif": "nodes_with_significant_motif"}  # figure -> its column of summary.tsv
@@ -51,15 +52,38 @@ class Block:
         """The SAE, then its nulls."""
         return [self.sae, *self.nulls]
 
+    def null_names(self) -> list[str]:
+        """The role of each null; its whole name where two have one role."""
+        roles = [null["role"] for null in self.nulls]
+        return [null["run"] if roles.count(null["role"]) > 1 else null["role"] for null in self.nulls]
+
+    def best_null(self, figure: str) -> str | None:
+        """The name, as in ``null_names``, of the null that a figure is compared with."""
+        names = dict(zip((null["run"] for null in self.nulls), self.null_names(), strict=True))
+        best = self.scores[figure]["best_null"]
+        return None if pd.isna(best) else names[best]
+
 
 def blocks(summary: pd.DataFrame, scoreboard: pd.DataFrame) -> list[Block]:
-    """One block for each SAE of the scoreboard, in its order; a null may stand in several."""
-    rows = {run: row for run, (_, row) in zip(summary["run"], summary.iterrows(), strict=True)}
+    """One block for each SAE of the scoreboard, in its order; a null may stand in several.
+
+    Raises:
+        ContractError: a run of the scoreboard has no row in the summary.
+    """
+    rows = {(row["layer"], row["run"]): row for _, row in summary.iterrows()}
     found = []
-    for sae, own in scoreboard.groupby("run", sort=False):
+    for (layer, sae), own in scoreboard.groupby(["layer", "run"], sort=False):
         names = own["nulls"].iloc[0]
-        nulls = [] if pd.isna(names) else [rows[name] for name in names.split(",")]
-        found.append(Block(rows[sae], nulls, {row["figure"]: row for _, row in own.iterrows()}))
+        runs = [(layer, name) for name in (sae, *([] if pd.isna(names) else names.split(",")))]
+        if missing := ["/".join(run) for run in runs if run not in rows]:
+            raise ContractError(
+                "Runs of the scoreboard have no row in the summary",
+                got=missing[:5],
+                expected=f"rows of {len(runs)} runs",
+                mend="re-run score_runs, then summarise_runs",
+            )
+        first, *nulls = (rows[run] for run in runs)
+        found.append(Block(first, nulls, {row["figure"]: row for _, row in own.iterrows()}))
     return found
 
 
@@ -86,10 +110,15 @@ def difference_text(score: pd.Series) -> str:
     """``+18.7 [17.3, 19.7]``; without an interval the difference alone, without a null nothing."""
     if pd.isna(score["difference"]):
         return ""
-    text = f"{score['difference']:+.3g}"
+    text = _short(score["difference"], "+")
     if pd.notna(score["ci_low"]):
-        text += f" [{score['ci_low']:.3g}, {score['ci_high']:.3g}]"
+        text += f" [{_short(score['ci_low'])}, {_short(score['ci_high'])}]"
     return text
+
+
+def _short(number: float, sign: str = "") -> str:
+    """Three digits; from 1,000 on whole, as three digits would be written with an exponent."""
+    return f"{number:{sign},.0f}" if abs(number) >= 999.5 else f"{number:{sign}.3g}"
 
 
 def plain(value: object) -> str:

@@ -113,17 +113,26 @@ def _run_row(run: pd.Series, css: str, columns: list[Column]) -> dict:
         calibrated = run[column.calibrated] if column.calibrated else None
         small = None if calibrated is None or pd.isna(calibrated) else f"{plain(calibrated)} calibrated"
         cells.append((str(value) if column.key == "role" else plain(value), small))
-    link = f"{run['layer']}/{run['run']}/atlas/index.html"
+    # a null has no page, unless one is asked for by name
+    link = f"{run['layer']}/{run['run']}/atlas/index.html" if run["role"] == "sae" else None
     return {"name": run["run"], "css": css, "link": link, "cells": cells}
 
 
 def _difference_row(block: Block, columns: list[Column]) -> dict:
     cells = []
     for column in columns:
-        scores = [block.scores.get(key) for key in (column.key, column.calibrated)]
-        text, small = ("" if score is None else difference_text(score) for score in scores)
-        cells.append((text, f"{small} calibrated" if small else None))
+        text, beside = _difference(block, column.key)
+        calibrated, other = _difference(block, column.calibrated)
+        small = [f"beside {beside}"] if text else []
+        small += [f"{calibrated} calibrated, beside {other}"] if calibrated else []
+        cells.append((text, "; ".join(small) or None))
     return {"name": "minus best null", "css": "difference", "link": None, "cells": cells}
+
+
+def _difference(block: Block, figure: str | None) -> tuple[str, str | None]:
+    """A difference as text, empty where there is none, and the null that it is to."""
+    score = block.scores.get(figure)
+    return ("", None) if score is None else (difference_text(score), block.best_null(figure))
 
 
 def _notes(found: list[Block]) -> list[str]:

@@ -67,13 +67,15 @@ def detector_draws(
     place = pd.Series(range(len(sequences)), index=sequences)
     drawn = draw_weights(len(sequences), replicates, named_seed(seed, "sequences")).astype(np.float64)
     labels = sorted(set().union(*(table["detector"] for table in loci.values())))
+    column = {label: i for i, label in enumerate(labels)}
     size = max([len(labels), *n_detectors.values()])
     often = draw_weights(size, replicates, named_seed(seed, "detectors"))[: len(labels)].T
     found = {}
     for run, table in loci.items():
-        belongs = (table["detector"].to_numpy() == np.array(labels)[:, None]).astype(np.float64)
-        rows = drawn[place[table["sequence"]].to_numpy("int64")] if len(table) else drawn[:0]
-        f1 = _f1(*(((belongs * table[name].to_numpy("float64")) @ rows).T for name in _COUNTS))
+        f1 = np.zeros((replicates, len(labels)))
+        for detector, rows in table.groupby("detector"):
+            often_there = drawn[place[rows["sequence"]].to_numpy("int64")]
+            f1[:, column[detector]] = _f1(*(rows[list(_COUNTS)].to_numpy("float64").T @ often_there))
         found[run] = (often * f1).sum(1) / size, (often * (f1 >= FOUND_F1)).sum(1) / size
     return found
 

@@ -6,7 +6,8 @@ lies within some standard deviations of what was observed. Where it does not, an
 range of a double, the row is computed by itself.
 
 Floor: for every stratum its support times the support of the strata before, a multiplication and an addition
-each, times the replicates.
+each, times the replicates. Rows end where their support does; that loop is compiled at first use and
+cached (``NUMBA_CACHE_DIR``).
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
+from numba import njit
 from scipy.special import gammaln
 
 from biosae.motifs.exact_test import log10_p_of_tables, tilt_of_tables
@@ -89,8 +91,25 @@ def _convolved(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """Row by row the distribution of the sum of two counts."""
     if first.shape[1] < second.shape[1]:
         first, second = second, first
-    width = first.shape[1]
-    out = np.zeros((len(first), width + second.shape[1] - 1))
-    for j in range(second.shape[1]):
-        out[:, j : j + width] += first * second[:, j : j + 1]
+    return _convolve_rows(first, second, _widths(first), _widths(second))
+
+
+def _widths(rows: np.ndarray) -> np.ndarray:
+    """(rows,) int64 length of each row without the zeros at its end."""
+    return rows.shape[1] - (rows[:, ::-1] > 0).argmax(1).astype(np.int64)
+
+
+@njit(cache=True, nogil=True)
+def _convolve_rows(first, second, width_1, width_2):
+    out = np.zeros((len(first), first.shape[1] + second.shape[1] - 1))
+    for row in range(len(first)):
+        for j in range(width_2[row]):
+            share = second[row, j]
+            for i in range(width_1[row]):
+                out[row, i + j] += first[row, i] * share
     return out
+
+
+def warm_up() -> None:
+    """Compile the kernel (or load it from the cache)."""
+    _convolved(np.ones((1, 2)), np.ones((1, 1)))

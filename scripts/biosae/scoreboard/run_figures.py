@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from biosae.artefacts import read_table
-from biosae.motifs.evidence import check_evidence
+from biosae.motifs.evidence import load_evidence
 from biosae.motifs.naming import log10_e
 from biosae.scoreboard.bootstrap import rarefied_classes, step_up_log10_rows, step_up_rows
 
@@ -66,15 +66,13 @@ def load_tables(run: Path, kinds: list[str]) -> RunTables:
         nulls.append(np.sort(best.fillna(np.inf).to_numpy("float64")))
     clusters = read_table(run / "motif_clusters.tsv", "motif_clusters")
     motifs = read_table(run / "motifs.tsv", "motifs")
-    evidence = read_table(run / "held_out.tsv.gz", "held_out")
-    check_evidence(evidence, motifs)
     return RunTables(
         nodes,
         sorted_motifs(motifs, nodes),
         read_table(run / "matches.tsv", "matches"),
         dict(zip(clusters["motif_id"], clusters["cluster"].tolist(), strict=True)),
         nulls,
-        evidence,
+        load_evidence(run, motifs),
     )
 
 
@@ -155,9 +153,14 @@ def run_figures(
     if drawn is not None:
         times[1:] = drawn
     found = RunFigures(n_nodes, times)
-    found.count("nodes_with_motif", groups.any(significant))
+    with_motif = groups.any(significant)
+    found.count("nodes_with_motif", with_motif)
     first = groups.first_lowest(e_values)
-    _add_clusters(found, tables, groups, significant, first, e_values, significance)
+    own = _add_clusters(found, tables, significant, first)
+    if tables.null_log10_e:
+        stands_out = _stands_out(_taken(e_values, first, np.inf), tables.null_log10_e) < significance
+        found.count("nodes_motif_calibrated", stands_out & with_motif)
+        found.classify("distinct_clusters_calibrated", np.where(stands_out, own, -1))
     _add_names(found, tables, significant, significance)
     return found
 
@@ -194,16 +197,13 @@ def _taken(values: np.ndarray, first: np.ndarray, missing: float) -> np.ndarray:
     return np.where(first >= 0, np.take_along_axis(values, np.maximum(first, 0), 1), missing)
 
 
-def _add_clusters(found, tables, groups, significant, first, e_values, significance) -> None:
-    """Clusters of the best motifs, and of those of nodes whose E stands out from the null sets."""
+def _add_clusters(found, tables, significant, first) -> np.ndarray:
+    """Clusters of the best motifs; (rows, nodes), -1 where a node's best has none."""
     cluster = tables.motifs["motif_id"].map(tables.clusters).fillna(-1).to_numpy("int64")
     own = np.where(significant, cluster, -1)
     best = _taken(own, first, -1).astype(np.int64)
     found.classify("distinct_clusters", best)
-    if tables.null_log10_e:
-        stands_out = _stands_out(_taken(e_values, first, np.inf), tables.null_log10_e) < significance
-        found.count("nodes_motif_calibrated", stands_out)
-        found.classify("distinct_clusters_calibrated", np.where(stands_out, best, -1))
+    return best
 
 
 def _stands_out(best: np.ndarray, nulls: list[np.ndarray]) -> np.ndarray:

@@ -1,29 +1,39 @@
 """scoreboard.tsv: for each SAE and figure what is left of it beside the best of its nulls.
 
-The best null of a figure is the baseline with its largest value. SAE and null are compared at the smaller of
-their two numbers of kept nodes: the figures expected of so many nodes drawn without replacement. The
-best null is the one of what was observed, in all replicates.
+SAE and null are compared at the smaller of their two numbers of kept nodes: the figures expected of so many
+nodes drawn without replacement; figures of the recovery as they are. The best null of a figure is the one
+beside which least is left of the SAE, per node compared, as observed; it is the same in all replicates.
 """
 
 from __future__ import annotations
 
 import logging
+import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from biosae.artefacts import conform
+from biosae.artefacts import conform, read_table
 from biosae.errors import ConfigError, InputError
 from biosae.scoreboard import recovery
-from biosae.scoreboard.bootstrap import draw_weights, interval, locus_codes, named_seed, replicate_p
+from biosae.scoreboard.bootstrap import (
+    all_loci,
+    draw_weights,
+    interval,
+    locus_codes,
+    named_seed,
+    replicate_p,
+)
 from biosae.scoreboard.run_figures import CLASSES, COUNTS, RunFigures, RunTables, load_tables, run_figures
 
 log = logging.getLogger(__name__)
 
 OF_NODES = COUNTS + CLASSES
 FIGURES = OF_NODES + recovery.FIGURES
+FEWEST_NODES = 10  # fewer compared have no interval: so few drawn again hardly vary
 
 
 @dataclass(frozen=True)
@@ -66,27 +76,37 @@ class Settings:
 
 
 def score_runs(runs: dict[str, Path], kinds: list[str], settings: Settings) -> dict[str, Score]:
-    """The figures of all runs, with the same loci drawn for each.
+    """The figures of all runs, with the same loci drawn for each; one run's evidence at a time.
 
     Args:
         runs: name -> folder.
         kinds: kinds of null sets that the runs were calibrated with.
     """
-    tables = {name: load_tables(folder, kinds) for name, folder in runs.items()}
-    truth = recovery.recovery_figures(runs, settings.replicates, settings.seed)
-    return scored(tables, settings, truth)
+    evidence = (read_table(run / "held_out.tsv.gz", "held_out") for run in runs.values())
+    loci = all_loci(evidence, settings.locus_bp)
+    tables = ((name, load_tables(folder, kinds)) for name, folder in runs.items())
+    return scored(tables, loci, settings, recovery.recovery_figures(runs, settings.replicates, settings.seed))
 
 
 def scored(
-    tables: dict[str, RunTables], settings: Settings, truth: dict[str, dict[str, np.ndarray]] | None = None
+    tables: Iterable[tuple[str, RunTables]],
+    loci: pd.MultiIndex,
+    settings: Settings,
+    truth: dict[str, dict[str, np.ndarray]] | None = None,
 ) -> dict[str, Score]:
-    """The same from what was read; ``truth``: recovery figures of the runs that have them."""
-    loci, n_loci = locus_codes([own.evidence for own in tables.values()], settings.locus_bp)
-    log.info("%d loci of %d bp hold the held-out seqlets of all runs", n_loci, settings.locus_bp)
-    weights = draw_weights(n_loci, settings.replicates, named_seed(settings.seed, "loci"))
+    """The same from what was read.
+
+    Args:
+        tables: name and tables of each run, which are let go before the next.
+        loci: of all runs.
+        truth: recovery figures of the runs that have them.
+    """
+    log.info("%d loci of %d bp hold the held-out seqlets of all runs", len(loci), settings.locus_bp)
+    weights = draw_weights(len(loci), settings.replicates, named_seed(settings.seed, "loci"))
     scores = {}
-    for (name, own), codes in zip(tables.items(), loci, strict=True):
+    for name, own in tables:
         drawn = weights if own.tested else weights[:, :0]
+        codes = locus_codes(own.evidence, loci, settings.locus_bp)
         log10_p = replicate_p(own.evidence, codes, own.motifs["motif_id"].tolist(), drawn)
         nodes = draw_weights(len(own.nodes), drawn.shape[1], named_seed(settings.seed, "nodes", name)).T
         figures = run_figures(own, log10_p, settings.significance, nodes)
@@ -129,7 +149,7 @@ def compare(sae: Score, nulls: dict[str, Score], figure: str) -> dict:
     notes = [] if sae.figures.nodes else ["no kept node"]
     known = {name: value for name, null in nulls.items() if (value := null.value(figure)) is not None}
     if known:
-        best = max(known, key=lambda name: known[name])  # the first of equals
+        best = _best(sae, {name: nulls[name] for name in known}, figure)
         row |= {"best_null": best, "null_value": known[best]}
         if not nulls[best].figures.nodes:
             notes.append("the best null has no kept node")
@@ -139,21 +159,40 @@ def compare(sae: Score, nulls: dict[str, Score], figure: str) -> dict:
     return row | {"note": "; ".join(notes) or None}
 
 
+def _best(sae: Score, nulls: dict[str, Score], figure: str) -> str:
+    """The null beside which least is left of the SAE; of equals the larger value, then the first."""
+
+    def order(name: str) -> tuple[float, float]:
+        value = nulls[name].value(figure)
+        if figure in recovery.FIGURES:
+            return sae.value(figure) - value, -value
+        drawn = min(sae.figures.nodes, nulls[name].figures.nodes)
+        if drawn == 0:
+            return math.inf, -value  # nothing to compare: only if there is no other
+        lead = sae.figures.at(figure, drawn)[0] - nulls[name].figures.at(figure, drawn)[0]
+        return round(lead / drawn, 12), -value  # rounded: what is equal by count is equal
+
+    return min(nulls, key=order)
+
+
 def _difference(sae: Score, null: Score, figure: str, notes: list[str]) -> dict:
     """Matched values, their difference and its interval."""
     row = {}
-    if figure in recovery.FIGURES:
+    of_truth = figure in recovery.FIGURES
+    drawn = min(sae.figures.nodes, null.figures.nodes)
+    if of_truth:
         ours, theirs = sae.recovery[figure], null.recovery[figure]
     else:
-        drawn = min(sae.figures.nodes, null.figures.nodes)
         row["matched_nodes"] = drawn
-        if drawn == 0 and sae.figures.nodes:
+        if drawn == 0:
             return row  # at no nodes there is nothing to compare
         ours, theirs = sae.figures.at(figure, drawn), null.figures.at(figure, drawn)
     row |= {"value_matched": ours[0], "null_value_matched": theirs[0], "difference": ours[0] - theirs[0]}
-    if len(ours) == len(theirs) > 1:
-        low, high = interval(row["difference"], ours[1:] - theirs[1:])
-        row |= {"ci_low": low, "ci_high": high, "replicates": len(ours) - 1}
-    else:
+    if not len(ours) == len(theirs) > 1:
         notes.append("no interval: motifs were not tested on held-out seqlets")
+    elif drawn < FEWEST_NODES and not of_truth:
+        notes.append(f"no interval: fewer than {FEWEST_NODES} nodes compared")
+    else:
+        low, high = interval(row["difference"], ours[1:] - theirs[1:], centred=not of_truth)
+        row |= {"ci_low": low, "ci_high": high, "replicates": len(ours) - 1}
     return row

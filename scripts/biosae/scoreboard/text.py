@@ -26,29 +26,18 @@ def format_scoreboard(summary: pd.DataFrame, scoreboard: pd.DataFrame) -> str:
 
 
 def _table(block: Block) -> str:
-    names = ["SAE", *_null_names(block.nulls)]
+    names = ["SAE", *block.null_names()]
     title = ["", *names, "SAE - best null [95 %]", "best null", "at nodes"]
     lines = [
         [label, *(plain(run[column]) for run in block.runs()), "", "", ""] for column, label in OF_RUN.items()
     ]
     for figure, score in block.scores.items():
-        best = names[1 + _index(block, score["best_null"])] if pd.notna(score["best_null"]) else ""
         values = (plain(value_of(run, figure)) for run in block.runs())
-        end = [difference_text(score), best, plain(score["matched_nodes"])]
+        end = [difference_text(score), block.best_null(figure) or "", plain(score["matched_nodes"])]
         lines.append([LABELS[figure], *values, *end])
     stability = [stability_text(run) or "-" for run in block.runs()]
     lines.append(["cosine with other seeds", *stability, "", "", ""])
     return f"{block.sae['run']}\n{_aligned([title, *lines])}{_notes(block)}"
-
-
-def _index(block: Block, run: str) -> int:
-    return [null["run"] for null in block.nulls].index(run)
-
-
-def _null_names(nulls: list[pd.Series]) -> list[str]:
-    """The role of each null; its whole name where two have one role."""
-    roles = [null["role"] for null in nulls]
-    return [null["run"] if roles.count(null["role"]) > 1 else null["role"] for null in nulls]
 
 
 def _aligned(lines: list[list[str]]) -> str:

@@ -88,6 +88,23 @@ def _scores(weights: np.ndarray, sites: np.ndarray) -> np.ndarray:
     return weights[np.arange(weights.shape[0]), sites].sum(axis=1)
 
 
+def _passing(values: np.ndarray, least: float, name: str) -> np.ndarray:
+    """Those of a motif's calibration values that are above ``least``.
+
+    Raises:
+        ConfigError: none is.
+    """
+    passing = values[values > least]
+    if not passing.size:
+        raise ConfigError(
+            "The sites of a motif are too alike: no threshold lets a detector fire on some of them only",
+            got=f"{name}: most sites have the same, best score",
+            expected=f"a detector that fires on {SENSITIVITY:.0%} of the sites",
+            mend="lower motif_strength, or plant another matrix",
+        )
+    return passing
+
+
 def motif_detector(
     motif: Motif, kind: str, strand: str, strand_class: str, gain: float, filter_bp: int,
     rng: np.random.Generator,
@@ -97,7 +114,7 @@ def motif_detector(
     weights = _log_odds(matrix)
     scores = _scores(weights, sample_sites(matrix, CALIBRATION_SITES, rng))
     threshold = float(np.quantile(scores, 1 - SENSITIVITY))
-    scale = float(scores[scores > threshold].mean()) - threshold
+    scale = float(_passing(scores, threshold, motif.id).mean()) - threshold
     offset = _centre(motif.width, filter_bp)
     return Detector(
         f"{motif.id}{strand}",
@@ -129,7 +146,8 @@ def pair_detector(
     sites = sample_sites(whole.matrix if forward else whole.matrix[::-1, ::-1], CALIBRATION_SITES, rng)
     left, right = (first, second) if forward else (second, first)
     least = np.minimum(_excess(left, sites[:, : left.width]), _excess(right, sites[:, -right.width :]))
-    mean = float(least[least > 0].mean())  # so that the pair's mean activation on its sites is its gain
+    # so that the pair's mean activation on its sites is its gain
+    mean = float(_passing(least, 0, whole.id).mean())
     beside = first.offset + (first.width + spacing if forward else -spacing - second.width)
     filter_ = _framed(_weights(second), filter_bp, beside)
     return replace(
@@ -202,7 +220,7 @@ def scored_detectors(
     """The detectors of every truth motif, on each strand on which it is read; motifs first, pairs last.
 
     Raises:
-        ConfigError: a palindrome is to be read on one strand only.
+        ConfigError: a palindrome is to be read on one strand only, or a motif's sites are all alike.
     """
     filter_bp, gains = filter_width_bp(planted, settings.pairs), settings.gains
     own: dict[tuple[str, str], Detector] = {}
