@@ -40,10 +40,10 @@ def main() -> None:
     from biosae.scoreboard import table
 
     settings = table.Settings(args.locus_bp, args.replicates, args.seed, args.significance)
-    runs = {run.resolve().name: run for run in args.runs}
+    runs = table.checked_runs(args.runs)
     nulls = table.checked_nulls({sae: others for sae, *others in args.compare}, list(runs))
     scores = table.score_runs(runs, checked_kinds(args.kinds), settings)
-    inputs = [run / name for run in args.runs for name in ("motifs.tsv", "matches.tsv", "held_out.tsv.gz")]
+    inputs = [path for run in args.runs for path in table.files_read(run, args.kinds)]
     made_by = provenance("score_runs", {**asdict(settings), "compare": nulls}, inputs, args.seed)
     scoreboard = table.build_scoreboard(args.runs[0].resolve().parent.name, scores, nulls)
     write_table(scoreboard, args.output, "scoreboard", made_by)

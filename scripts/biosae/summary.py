@@ -75,24 +75,29 @@ def count_nodes(nodes: pd.DataFrame, null_sets: bool = True) -> dict[str, int | 
     counts = {
         "kept_nodes": len(nodes),
         "nodes_with_significant_motif": int(with_motif.sum()),
-        "nodes_motif_calibrated": _count(nodes["motif_calibrated"].where(with_motif, False), nodes),
+        "nodes_motif_calibrated": _count(nodes["motif_calibrated"], with_motif),
         "nodes_named": int(named.sum()),
-        "nodes_named_calibrated": _count(nodes["named_calibrated"]),
+        "nodes_named_calibrated": _count(nodes["named_calibrated"], named),
         "distinct_targets": int(nodes.loc[named, "best_match"].nunique()),
         "distinct_targets_calibrated": _classes(nodes["best_match"], nodes["named_calibrated"]),
         "distinct_clusters": int(nodes["motif_cluster"].nunique()),
         "distinct_clusters_calibrated": _classes(nodes["motif_cluster"], nodes["motif_calibrated"]),
     }
+    return {name: n if null_sets or not name.endswith("_calibrated") else None for name, n in counts.items()}
 
 
-def _count(flags: pd.Series) -> int | None:
-    """How many hold; None where the run has no null."""
-    return None if len(flags) and flags.isna().all() else int(flags.sum())
+def _count(flags: pd.Series, among: pd.Series) -> int | None:
+    """How many hold among the nodes that count; None where the run has no null."""
+    if len(flags) and flags.isna().all():
+        return None
+    return int((flags.fillna(False).astype(bool) & among).sum())
 
 
 def _classes(classes: pd.Series, flags: pd.Series) -> int | None:
     """Different classes of the nodes of which it holds; None where the run has no null."""
-    return None if _count(flags) is None else int(classes[flags.fillna(False).astype(bool)].nunique())
+    if len(flags) and flags.isna().all():
+        return None
+    return int(classes[flags.fillna(False).astype(bool)].nunique())
 
 
 def count_nulls(counts: pd.DataFrame) -> dict[str, float]:
@@ -123,15 +128,15 @@ def build_summary(runs: list[Path], stability: list[Path] | None = None) -> pd.D
         raise InputError("A stability table lies in none of the run folders", got=strangers)
     rows = []
     for run in runs:
-        full = run.resolve()
+        full, nulls = run.resolve(), read_table(run / "null_counts.tsv", "null_counts")
         rows.append(
             {
                 "layer": full.parent.name,
                 "run": full.name,
                 "role": load_role(run),
                 **load_evaluation(run, EVALUATION + QUALITY),
-                **count_nodes(read_table(run / "nodes.tsv", "nodes")),
-                **count_nulls(read_table(run / "null_counts.tsv", "null_counts")),
+                **count_nodes(read_table(run / "nodes.tsv", "nodes"), not nulls.empty),
+                **count_nulls(nulls),
                 **(load_recovery(run) or {}),
                 **(summarise_stability(read_table(compared[full], "stability")) if full in compared else {}),
             }

@@ -9,9 +9,18 @@ from helpers_scoreboard import KINDS, judged, log10_p_of, made_tables, node_tabl
 
 from biosae.errors import ConfigError, InputError
 from biosae.motifs.calibration import calibrate
-from biosae.scoreboard import bootstrap
-from biosae.scoreboard.run_figures import CLASSES, COUNTS, load_tables, run_figures
-from biosae.scoreboard.table import FIGURES, Settings, build_scoreboard, checked_nulls, score_runs, scored
+from biosae.scoreboard import bootstrap, recovery
+from biosae.scoreboard import table as scoreboard_table
+from biosae.scoreboard.run_figures import CLASSES, COUNTS, RunFigures, load_tables, run_figures
+from biosae.scoreboard.table import (
+    FIGURES,
+    Score,
+    Settings,
+    build_scoreboard,
+    checked_nulls,
+    compare,
+    score_runs,
+)
 from biosae.summary import count_nodes
 
 SETTINGS = Settings(locus_bp=100_000, replicates=60, seed=0, significance=0.05)
@@ -42,8 +51,9 @@ def test_replicates_count_what_all_stages_would_count_anew(tmp_path):
     tables = made_tables(14, 0.7, seed=2)
     run = write_run(tmp_path, "a", "sae", tables)
     own = load_tables(run, list(KINDS))
-    (loci,), n_loci = bootstrap.locus_codes([own.evidence], LOCUS_BP)
-    weights = bootstrap.draw_weights(n_loci, 8, (5,))
+    every = bootstrap.all_loci([own.evidence], LOCUS_BP)
+    loci = bootstrap.locus_codes(own.evidence, every, LOCUS_BP)
+    weights = bootstrap.draw_weights(len(every), 8, (5,))
     log10_p = bootstrap.replicate_p(own.evidence, loci, own.motifs["motif_id"].tolist(), weights)
     figures = run_figures(own, log10_p, 0.05)
     draws = [dict(enumerate(map(int, drawn))) for drawn in weights.T]
@@ -70,9 +80,14 @@ def test_a_node_counts_as_often_as_it_is_drawn():
     assert values[3] == values[0] + (alone == 1).sum()
 
 
+def scored(pair: dict) -> dict:
+    loci = bootstrap.all_loci((own.evidence for own in pair.values()), SETTINGS.locus_bp)
+    return scoreboard_table.scored(pair.items(), loci, SETTINGS)
+
+
 def board(runs: dict, nulls: dict, settings: Settings = SETTINGS, kinds=KINDS) -> pd.DataFrame:
-    table = build_scoreboard("conv1d_2", score_runs(runs, list(kinds), settings), nulls)
-    return table.set_index(["run", "figure"])
+    rows = build_scoreboard("conv1d_2", score_runs(runs, list(kinds), settings), nulls)
+    return rows.set_index(["run", "figure"])
 
 
 def test_a_planted_difference_is_found_and_scaled_to_the_nodes_of_the_null(tmp_path):
@@ -98,17 +113,60 @@ def test_a_planted_difference_is_found_and_scaled_to_the_nodes_of_the_null(tmp_p
 def test_the_interval_of_two_equal_nulls_covers_zero(tmp_path):
     """Pairs of runs that differ in chance alone: of 400 intervals 95 to 97 % covered 0 for each figure."""
     names = ("nodes_with_motif", "nodes_named", "distinct_targets", "distinct_clusters")
-    covered = []
+    covered, widths = [], []
     for seed in range(0, 16, 2):
         pair = {str(i): run_tables(made_tables(16, 0.3, 100 + seed + i)) for i in (0, 1)}
-        scores = scored(pair, SETTINGS)
-        table = build_scoreboard("a", scores, {"0": ["1"]}).set_index("figure").loc[list(names)]
-        covered += ((table["ci_low"] <= 0) & (table["ci_high"] >= 0)).tolist()
+        rows = build_scoreboard("a", scored(pair), {"0": ["1"]}).set_index("figure").loc[list(names)]
+        covered += ((rows["ci_low"] <= 0) & (rows["ci_high"] >= 0)).tolist()
+        widths += (rows["ci_high"] - rows["ci_low"]).tolist()
     assert np.mean(covered) >= 0.85
-    twins = scored({"0": pair["0"], "1": pair["0"]}, SETTINGS)
+    # 16 nodes of which 0.3 have it vary by 4 sqrt(2 x 16 x 0.3 x 0.7) between two runs
+    assert 3 < np.mean(widths) < 13
+    twins = scored({"0": pair["0"], "1": pair["0"]})
     same = build_scoreboard("a", twins, {"0": ["1"]})
     assert (same["difference"] == 0).all()
     assert ((same["ci_low"] <= 0) & (same["ci_high"] >= 0)).all()
+
+
+def named_of(nodes: int, named: int, rows: int = 61) -> Score:
+    """A run of which only the number of named nodes is known."""
+    return Score(
+        RunFigures(nodes, np.ones((rows, nodes)), {"nodes_named": np.full(rows, float(named))}), True, {}
+    )
+
+
+def test_the_best_null_is_the_one_that_leaves_least_of_the_sae_at_matched_nodes():
+    nulls = {"frozen": named_of(0, 0), "random": named_of(2944, 250), "raw": named_of(600, 200)}
+    row = compare(named_of(2000, 500), nulls, "nodes_named")
+    assert (row["best_null"], row["matched_nodes"], row["difference"]) == ("raw", 600, -50)
+    # equal values: a null without nodes is the best only where there is no other
+    empty = {"frozen": named_of(0, 0), "random": named_of(2944, 0)}
+    row = compare(named_of(2000, 500), empty, "nodes_named")
+    assert (row["best_null"], row["difference"]) == ("random", 500)
+    assert compare(named_of(2000, 500), {"frozen": named_of(0, 0)}, "nodes_named")["best_null"] == "frozen"
+
+
+def test_few_nodes_compared_have_a_difference_without_interval():
+    few = compare(named_of(50, 20), {"raw": named_of(9, 0)}, "nodes_named")
+    assert few["difference"] == pytest.approx(3.6)
+    assert (few["ci_low"], few["replicates"]) == (None, 0)
+    assert few["note"] == "no interval: fewer than 10 nodes compared"
+    enough = compare(named_of(50, 20), {"raw": named_of(10, 0)}, "nodes_named")
+    assert (enough["replicates"], enough["note"]) == (60, None)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_two_motifs_more_than_the_null_are_not_told_from_it(seed):
+    """12 of 12 beside 10 of 12: draws without either of the two are common, and none is below 0."""
+    names = [f"MA{i}" for i in range(12)]
+    found = {}
+    for run, n in (("sae", 12), ("ica", 10)):
+        details = {"planted_motifs_found": names[:n], "planted_motifs_missed": names[n:]}
+        recall = np.append(n / 12, recovery.recall_draws(details, 500, seed))
+        found[run] = Score(RunFigures(30, np.ones((501, 30))), True, {"motif_recall": recall})
+    row = compare(found["sae"], {"ica": found["ica"]}, "motif_recall")
+    assert row["difference"] == pytest.approx(1 / 6)
+    assert row["ci_low"] == 0 < row["difference"] < row["ci_high"]
 
 
 def test_a_run_without_kept_nodes_has_zeros_and_says_so(tmp_path):
@@ -117,7 +175,8 @@ def test_a_run_without_kept_nodes_has_zeros_and_says_so(tmp_path):
         "raw": write_run(tmp_path, "raw", "raw", made_tables(8, 0.5, 1)),
     }
     table = board(runs, {"dead": ["raw"]}).loc["dead"]
-    assert (table[["value", "difference", "ci_low", "ci_high", "matched_nodes"]] == 0).all(axis=None)
+    assert (table[["value", "matched_nodes"]] == 0).all(axis=None)
+    assert table[["difference", "ci_low", "ci_high"]].isna().all(axis=None)
     assert (table["note"] == "no kept node").all()
     table = board(runs, {"raw": ["dead"]}).loc["raw"]
     assert table.loc["nodes_with_motif", "value"] > 0
@@ -143,7 +202,7 @@ def test_without_baseline_or_null_sets_or_held_out_seqlets_less_is_said(tmp_path
 
 def test_the_order_of_runs_and_other_runs_change_no_figure(tmp_path):
     runs = {
-        name: write_run(tmp_path, name, "sae", made_tables(9, 0.6, seed), f1=0.5)
+        name: write_run(tmp_path, name, "sae", made_tables(11, 0.6, seed), f1=0.5)
         for seed, name in enumerate(("a", "b"))
     }
     one = board(runs, {"a": ["b"]})

@@ -15,7 +15,7 @@ from biosae.motifs.calibration import step_up_q
 from biosae.motifs.exact_test import log10_p_of_tables
 from biosae.motifs.significance import benjamini_hochberg
 from biosae.scoreboard import bootstrap
-from biosae.scoreboard.replicates import log10_p_of_replicates
+from biosae.scoreboard.replicates import _convolved, log10_p_of_replicates
 
 QUICK = settings(max_examples=40, deadline=None)
 
@@ -35,6 +35,17 @@ def test_replicates_have_the_p_of_the_exact_test(seed, strata, most):
     np.testing.assert_allclose(fast, slow, rtol=1e-9, atol=1e-10)
 
 
+@QUICK
+@given(st.integers(0, 2**32), st.integers(1, 9), st.integers(1, 9))
+def test_rows_are_convolved_each_to_the_end_of_its_support(seed, first, second):
+    rng = np.random.default_rng(seed)
+    rows = [rng.random((5, width)) for width in (first, second)]
+    for one in rows:
+        one[np.arange(one.shape[1]) >= rng.integers(1, one.shape[1] + 1, 5)[:, None]] = 0
+    slow = [np.convolve(*pair) for pair in zip(*rows, strict=True)]
+    np.testing.assert_allclose(_convolved(*rows), slow, rtol=1e-12)
+
+
 def test_a_replicate_far_from_what_was_observed_is_exact_too():
     """The observed counts tilt by far too much, or not at all, for the other rows."""
     n, control_hits, n_controls = np.full((3, 4), 300), np.full(4, 2), np.full(4, 1500)
@@ -52,7 +63,8 @@ def test_drawn_loci_give_the_p_of_a_table_with_these_loci():
     rng, locus_bp = np.random.default_rng(3), 500_000
     parts = [evidence_of(f"1_n5_m{i}", rate, rng) for i, rate in ((1, 0.6), (2, 0.15))]
     evidence = pd.concat(parts[::-1], ignore_index=True)  # any order of rows
-    (loci,), n_loci = bootstrap.locus_codes([evidence], locus_bp)
+    every = bootstrap.all_loci([evidence], locus_bp)
+    loci, n_loci = bootstrap.locus_codes(evidence, every, locus_bp), len(every)
     assert n_loci == 8
     weights = bootstrap.draw_weights(n_loci, 12, (1,))
     fast = bootstrap.replicate_p(evidence, loci, ["1_n5_m1", "1_n5_m2"], weights)
@@ -67,13 +79,19 @@ def test_drawn_loci_give_the_p_of_a_table_with_these_loci():
 def test_loci_are_blocks_that_all_runs_share_and_controls_have_none():
     rows = [("chr1", 99_999), ("chr1", 100_000), ("chr2", 0), (None, None), ("seq7", None), ("chr1", 5)]
     table = pd.DataFrame(rows, columns=["chrom", "start"]).astype({"chrom": "string", "start": "Int64"})
-    (first, second), n_loci = bootstrap.locus_codes([table, table.iloc[[1, 3]]], 100_000)
-    assert n_loci == 4
+    other = table.iloc[[1, 3]]
+    every = bootstrap.all_loci(iter([table, other]), 100_000)
+    first, second = (bootstrap.locus_codes(own, every, 100_000) for own in (table, other))
+    assert len(every) == 4
     assert first[0] == first[5] != first[1]
     assert len({first[0], first[1], first[2], first[4]}) == 4
     assert first[3] == second[1] == -1
     assert second[0] == first[1]
-    assert bootstrap.locus_codes([], 10) == ([], 0) or bootstrap.locus_codes([], 10)[1] == 0
+    as_categories = table.astype({"chrom": "category"})
+    assert bootstrap.locus_codes(as_categories, every, 100_000).tolist() == first.tolist()
+    assert len(bootstrap.all_loci([], 10)) == 0
+    assert len(bootstrap.all_loci([table.iloc[:0]], 10)) == 0
+    assert bootstrap.locus_codes(table.iloc[:0], every, 10).tolist() == []
 
 
 def test_a_draw_has_as_many_loci_as_there_are_and_follows_from_its_seed_alone():
@@ -133,3 +151,4 @@ def test_the_interval_is_that_of_the_draws_about_their_mean():
     draws = np.arange(1001.0)
     low, high = bootstrap.interval(7.0, draws)
     assert (low, high) == pytest.approx((7 - 475, 7 + 475))
+    assert bootstrap.interval(7.0, draws, centred=False) == pytest.approx((25, 975))

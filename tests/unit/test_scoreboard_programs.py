@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import re
 import sys
 
@@ -15,6 +16,8 @@ import print_scores
 import score_runs
 import summarise_runs
 from biosae.artefacts import conform, load_schema, read_table, write_table
+from biosae.errors import ConfigError, ContractError, InputError
+from biosae.scoreboard.labels import blocks, difference_text
 from biosae.scoreboard.page import render
 from biosae.scoreboard.picture import scoreboard_figure
 from biosae.scoreboard.text import format_scoreboard
@@ -30,8 +33,8 @@ def scored(monkeypatch, folder, f1=(0.9, 0.3)):
     made = (
         ("topk-x3", "sae", made_tables(12, 0.8, 0), f1[0]),
         ("dead-x3", "sae", made_tables(0, 0.8, 0), f1[1]),
-        ("raw", "raw", made_tables(8, 0.2, 1), f1[1]),
-        ("random-x3", "random", made_tables(9, 0.1, 2), f1[1]),
+        ("raw", "raw", made_tables(10, 0.2, 1), f1[1]),
+        ("random-x3", "random", made_tables(11, 0.1, 2), f1[1]),
     )
     runs = [write_run(folder, name, role, tables, own) for name, role, tables, own in made]
     compare = ("--compare", "topk-x3", "raw", "random-x3", "--compare", "dead-x3", "raw")
@@ -101,13 +104,50 @@ def test_the_page_holds_every_run_once_and_needs_nothing_else(whole):
         ("sae", "topk-x3"), ("difference", "minus best null"), ("null", "raw"), ("null", "random-x3"),
         ("sae", "dead-x3"), ("difference", "minus best null"),
     ]  # fmt: skip
-    assert rows[0][1] == "conv1d_2/topk-x3/atlas/index.html"
+    # a null has no page of its own
+    links = {name: link for _, link, name in rows if link}
+    assert links == {name: f"conv1d_2/{name}/atlas/index.html" for name in ("topk-x3", "dead-x3")}
+    assert page.count("beside raw") + page.count("beside random") > 8
     assert "one seed" in page
     assert "dead-x3: " in page
     assert "no kept node" in page
     assert "http" not in re.sub(r"data:image/svg\+xml;base64,[^\"]*", "", page).replace("http-equiv", "")
     (picture,) = re.findall(r'src="data:image/svg\+xml;base64,([^"]*)"', page)
     assert base64.b64decode(picture) == (whole / "scoreboard.svg").read_bytes()
+
+
+def test_the_provenance_names_every_file_read(whole):
+    inputs = [entry["name"] for entry in json.loads((whole / "scoreboard.tsv.json").read_text())["inputs"]]
+    of_run = ["manifest.tsv", "motifs.tsv", "matches.tsv", "held_out.tsv.gz", "motif_clusters.tsv"]
+    assert inputs[:11] == [*of_run, *["status.tsv", "motifs.tsv"] * 2, "recovery.json", "recovery_loci.tsv"]
+    assert len(inputs) == 4 * 11
+
+
+@pytest.mark.parametrize(
+    ("numbers", "text"),
+    [
+        ((18.66, 17.25, 19.7), "+18.7 [17.2, 19.7]"),
+        ((1234.5, 999.7, 20_100.2), "+1,234 [1,000, 20,100]"),
+        ((-0.0123, None, None), "-0.0123"),
+        ((None, None, None), ""),
+    ],
+)
+def test_differences_have_three_digits_and_no_exponent(numbers, text):
+    assert (
+        difference_text(pd.Series(dict(zip(("difference", "ci_low", "ci_high"), numbers, strict=True))))
+        == text
+    )
+
+
+def test_layers_may_have_runs_of_one_name_and_a_lost_null_is_named(whole):
+    summary = read_table(whole / "summary.tsv", "summary")
+    scoreboard = read_table(whole / "scoreboard.tsv", "scoreboard")
+    both = [pd.concat([table, table.assign(layer="other")]) for table in (summary, scoreboard)]
+    found = blocks(*both)
+    assert [block.sae["layer"] for block in found] == ["conv1d_2", "conv1d_2", "other", "other"]
+    assert {null["layer"] for null in found[3].nulls} == {"other"}
+    with pytest.raises(ContractError, match=r"no row in the summary.*conv1d_2/random-x3.*summarise_runs"):
+        blocks(summary[summary["run"] != "random-x3"], scoreboard)
 
 
 def test_text_of_a_name_cannot_become_markup(whole):
@@ -159,8 +199,6 @@ def test_the_picture_shows_every_value_and_difference(whole):
 def test_faults_of_score_runs(tmp_path, monkeypatch, capsys):
     run = write_run(tmp_path, "raw", "raw", made_tables(2, 0.5, 0))
     words = ("--runs", run, "--output", tmp_path / "s.tsv")
-    from biosae.errors import ConfigError, ContractError, InputError
-
     with pytest.raises(InputError, match=r"not among the runs given.*topk"):
         call(monkeypatch, score_runs, *words, "--compare", "topk", "raw")
     with pytest.raises(ConfigError, match="not named after their kinds"):
@@ -169,6 +207,10 @@ def test_faults_of_score_runs(tmp_path, monkeypatch, capsys):
         call(monkeypatch, score_runs, *words, "--replicates", 2)
     with pytest.raises(InputError, match=r"motif_status.*filter"):
         call(monkeypatch, score_runs, *words, "--kinds", "filter")
+    with pytest.raises(ConfigError, match="2 folders with 1 names, of conv1d_1, conv1d_2"):
+        other = tmp_path / "conv1d_1" / "raw"
+        other.mkdir(parents=True)
+        call(monkeypatch, score_runs, "--runs", run, other, "--output", tmp_path / "s.tsv")
     evidence = read_table(run / "held_out.tsv.gz", "held_out")
     first = evidence["motif_id"].iloc[0]
     write_table(evidence[evidence["motif_id"] != first], run / "held_out.tsv.gz", "held_out")

@@ -142,6 +142,11 @@ def test_without_nulls_nothing_is_said_to_be_calibrated():
     assert table["named"].tolist() == [True]
     assert table["named_calibrated"].isna().all()
     assert count_nodes(table)["nodes_named_calibrated"] is None
+    # of no nodes only the caller knows whether there were null sets
+    names = [name for name in count_nodes(table) if name.endswith("_calibrated")]
+    assert len(names) == 4
+    assert [count_nodes(table.iloc[:0], null_sets=False)[name] for name in names] == [None] * 4
+    assert [count_nodes(table.iloc[:0])[name] for name in names] == [0] * 4
 
 
 def test_ties_of_p_go_by_target_whatever_the_order_of_rows():
@@ -224,7 +229,7 @@ def test_a_summary_row_counts_the_nodes_and_carries_the_figures(tmp_path, monkey
     # ranks 5 and 10 have no motif, 3, 6, 9 and 12 no significant one, 7 and 11 no match
     assert (about["kept_nodes"], about["nodes_with_significant_motif"]) == (12, 6)
     assert (about["nodes_named"], about["distinct_targets"]) == (4, 4)
-    assert (about["nodes_motif_calibrated"], about["nodes_named_calibrated"]) == (12, 4)
+    assert (about["nodes_motif_calibrated"], about["nodes_named_calibrated"]) == (6, 4)  # of those counted
     assert (about["null_with_significant_motif"], about["null_named"]) == (0.6, 0.24)  # 5 and 2 of 100 sets
     assert about["distinct_clusters"] == 1
     assert (about["distinct_targets_calibrated"], about["distinct_clusters_calibrated"]) == (4, 1)

@@ -88,6 +88,7 @@ rule score_runs:
             )
         ),
         recovery=per_run("recovery.json", "recovery_loci.tsv") if CONFIG["synthetic"] else [],
+        kernels=rules.compile_kernels.output.stamp,
     output:
         scoreboard=f"{RESULTS}/scoreboard.tsv",
     log:
@@ -105,10 +106,12 @@ rule score_runs:
         compare=COMPARISONS,
         kinds=["--kinds", *CONFIG["nulls"]["kinds"]],
         options=section("scoreboard") + section("motifs", "significance"),
+        cache=subpath(input.kernels, parent=True),
         program=f"{SCRIPTS}/score_runs.py",
         code=code("score_runs"),
     shell:
-        "python {params.program:q} --runs {params.runs:q} {params.compare:q} {params.kinds:q} {params.options:q} "
+        "NUMBA_CACHE_DIR={params.cache:q} python {params.program:q} --runs {params.runs:q} {params.compare:q} "
+        "{params.kinds:q} {params.options:q} "
         "--output {output.scoreboard:q} > {log:q} 2>&1"
 
 

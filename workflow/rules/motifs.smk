@@ -137,7 +137,7 @@ rule collect_motifs:
         "../../envs/motifs.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
+        mem_mb=8000,
         runtime=15,
     params:
         nodes=f"{RUN}/meme",

@@ -137,7 +137,7 @@ def check_evidence(evidence: pd.DataFrame, motifs: pd.DataFrame) -> None:
 
 
 def load_evidence(run: Path, motifs: pd.DataFrame) -> pd.DataFrame:
-    """The evidence of a run folder, checked beside its motifs; names as categories, thousands of rows each."""
+    """The evidence of a run folder, checked beside its motifs; names, of many rows each, as categories."""
     table = read_table(run / EVIDENCE_FILE.format(""), "held_out")
     check_evidence(table, motifs)
     return table.astype(dict.fromkeys(("motif_id", "population", "chrom"), "category"))

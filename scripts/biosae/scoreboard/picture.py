@@ -83,7 +83,10 @@ def _finish(values: Axes, differences: Axes, shown: list[str]) -> None:
     values.set_ylim(len(shown) - 0.4, -0.6)
     values.set(title="SAE and nulls", xlabel="share of kept nodes; of the truth where it is known")
     values.set_xlim(-0.03, 1.03)
-    differences.set(title="SAE minus best null", xlabel="difference per node compared (of the truth: as it is), 95 % interval")
+    differences.set(
+        title="SAE minus best null",
+        xlabel="difference per node compared (of the truth: as it is), 95 % interval",
+    )
     differences.axvline(0, color="0.3", linewidth=0.8)
     for axis in (values, differences):
         axis.grid(axis="x", color="0.9", linewidth=0.8)

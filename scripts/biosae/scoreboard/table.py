@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -113,6 +113,28 @@ def scored(
         scores[name] = Score(figures, own.tested, (truth or {}).get(name, {}))
         log.info("%s: %d kept nodes, %d motifs", name, len(own.nodes), len(own.motifs))
     return scores
+
+
+def checked_runs(folders: Sequence[Path]) -> dict[str, Path]:
+    """Name -> folder; ConfigError where two have one name, or not all are of one layer."""
+    runs = {folder.resolve().name: folder for folder in folders}
+    layers = sorted({folder.resolve().parent.name for folder in folders})
+    if len(runs) < len(folders) or len({folder.resolve().parent for folder in folders}) > 1:
+        raise ConfigError(
+            "A scoreboard is of runs of one layer, each given once",
+            got=f"{len(folders)} folders with {len(runs)} names, of {', '.join(layers)}",
+            mend="score the runs of each layer by themselves",
+        )
+    return runs
+
+
+def files_read(run: Path, kinds: Sequence[str]) -> list[Path]:
+    """The files of a run that its figures are made of."""
+    names = ["seqlets/manifest.tsv", "motifs.tsv", "matches.tsv", "held_out.tsv.gz", "motif_clusters.tsv"]
+    names += [f"nulls/{kind}/{name}.tsv" for kind in kinds for name in ("status", "motifs")]
+    if (run / "recovery.json").exists():
+        names += ["recovery.json", "recovery_loci.tsv"]
+    return [run / name for name in names]
 
 
 def checked_nulls(nulls: dict[str, list[str]], runs: list[str]) -> dict[str, list[str]]:
