@@ -18,12 +18,7 @@ def main() -> None:
     add("--held-out", type=cli.existing_path, nargs="+", default=[], help="held_out_{i}.tsv.gz, in any order")
     add("--manifest", type=cli.existing_path, required=True, help="manifest.tsv of the seqlets")
     add("--significance", type=float, default=0.05, help="q below which a motif is significant")
-    add(
-        "--strand",
-        choices=("given", "both"),
-        default="given",
-        help="strands read in discovery, for motifs.meme",
-    )
+    add("--strand", choices=("given", "both"), default="given", help="strands read, for motifs.meme")
     add("--meme-dir", type=Path, help="folder of {rank}_n{node}/; those of nodes no longer kept are removed")
     add("--output-table", type=Path, required=True, help="motifs.tsv to write")
     add("--output-held-out", type=Path, help="held_out.tsv.gz to write; needs --held-out")

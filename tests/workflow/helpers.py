@@ -64,7 +64,7 @@ def simulate_command() -> list[str]:
         *("--genome-bp", "300000", "--chromosomes", "2", "--instances-per-motif", "120"),
         *("--repeat-copies", "60", "--low-complexity-tracts", "40"),
         *("--motif-ids", *PLANTED),
-        *("--n-channels", "10", "--seed", "3", "--output", "data"),
+        *("--n-channels", "10", "--seed", "3", "--random-model", "--output", "data"),
     ]
 
 

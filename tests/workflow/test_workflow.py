@@ -147,9 +147,9 @@ def test_baselines_read_stores_of_their_own(copy):
     changed["activations"] = {**config["activations"], "random_model": twin}
     result = helpers.snakemake(folder, changed, "-n")
     assert result.returncode == 0, result.stderr
-    jobs = re.findall(
-        r"^rule (\w+):\n +input: ([^\n]*)\n.*?wildcards: run=([^\n,]*)", result.stdout, re.M | re.S
-    )
+    blocks = re.split(r"\n\n", result.stdout)
+    jobs = [re.search(r"rule (\w+):\n +input: ([^\n]*)\n.*wildcards: run=([^\n,]*)", b, re.S) for b in blocks]
+    jobs = [job.groups() for job in jobs if job]
     given, own = config["activations"], "elsewhere/tiny"
     stores = {
         "topk": (given["train"], given["validation"], f"{own}/statistics.h5"),

@@ -129,15 +129,8 @@ def match_windows(
         ContractError: a seqlet holds a letter other than A, C, G, T: it is of another genome.
     """
     width = seqlet_width(seqlets)
-    own = candidate_strata(seqlets, width, genome)
-    if (own < 0).any():
-        raise ContractError(
-            f"{int((own < 0).sum())} of {len(own)} seqlets hold a letter other than A, C, G, T",
-            where=genome.path,
-            mend="give the genome that the seqlets were cut from",
-        )
-    rng = np.random.default_rng(seed)
-    pool = candidate_windows(intervals, width, pool_windows, rng)
+    own = _own_strata(seqlets, width, genome)
+    pool = candidate_windows(intervals, width, pool_windows, np.random.default_rng(seed))
     stratum = candidate_strata(pool, width, genome)
     order = np.argsort(stratum // REPEAT_BINS, kind="stable")
     order = order[stratum[order] >= 0]
@@ -156,6 +149,17 @@ def match_windows(
         np.cumsum(n_pool) - n_pool,
         _distance(counts, wanted),
     )
+
+
+def _own_strata(seqlets: pd.DataFrame, width: int, genome: Genome) -> np.ndarray:
+    strata = candidate_strata(seqlets, width, genome)
+    if (strata < 0).any():
+        raise ContractError(
+            f"{int((strata < 0).sum())} of {len(strata)} seqlets hold a letter other than A, C, G, T",
+            where=genome.path,
+            mend="give the genome that the seqlets were cut from",
+        )
+    return strata
 
 
 def _distance(first: np.ndarray, second: np.ndarray) -> np.ndarray:

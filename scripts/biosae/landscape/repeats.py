@@ -144,15 +144,8 @@ def repeat_table(
         return pd.DataFrame(columns=COLUMNS), {"nodes": len(nodes), "nodes_without_seqlets": len(nodes)}
     if annotation is not None:
         check_names(annotation, seqlets)
-    windows = match_windows(
-        seqlets,
-        len(nodes),
-        intervals,
-        genome,
-        pool_windows=settings.pool_windows,
-        background_windows=settings.background_windows,
-        seed=settings.seed,
-    )
+    sizes = settings.pool_windows, settings.background_windows
+    windows = match_windows(seqlets, len(nodes), intervals, genome, *sizes, settings.seed)
     seqlets_and_background = windows.counts(np.ones(len(windows.table), bool))
     left_out = _left_out(*seqlets_and_background, windows.gc_distance)
     log.info(", ".join(f"{name} {count}" for name, count in left_out.items()))
