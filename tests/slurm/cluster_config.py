@@ -26,7 +26,7 @@ ProctrackType=proctrack/pgid
 TaskPlugin=task/none
 SwitchType=switch/none
 MpiDefault=none
-ReturnToService=2
+ReturnToService=0
 # a node may claim more cores and memory than the machine has
 SlurmdParameters=config_overrides
 SchedulerType=sched/backfill
