@@ -18,6 +18,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from cluster_config import database_conf, gres_conf, slurm_conf
@@ -26,7 +27,7 @@ SERVERS = ("munged", "slurmctld", "slurmd")
 ACCOUNTING_SERVERS = ("slurmdbd", "mariadbd", "mariadb-install-db")
 NODES = ("cpu01", "gpu01")
 ACCOUNT = "lab"
-STOP_ORDER = ("slurmd.gpu01", "slurmd.cpu01", "slurmctld", "slurmdbd", "mariadbd", "munged")
+SERVER_NAMES = ("slurmd.gpu01", "slurmd.cpu01", "slurmctld", "slurmdbd", "mariadbd", "munged")
 PORTS = ("slurmctld", "cpu01", "gpu01", "slurmdbd", "mariadbd")
 
 
@@ -104,7 +105,10 @@ class Cluster:
         real = shutil.which("srun", path=search_path())
         srun.write_text(f"#!/bin/sh\nSLURM_CONF='{self.conf}' exec {real} \"$@\"\n")
         srun.chmod(0o755)
-        lines = (f"export SLURM_CONF='{self.conf}'", f"export PATH='{self.folder / 'bin'}':/usr/sbin:\"$PATH\"")
+        lines = (
+            f"export SLURM_CONF='{self.conf}'",
+            f"export PATH='{self.folder / 'bin'}':/usr/sbin:\"$PATH\"",
+        )
         (self.folder / "env.sh").write_text("\n".join(lines) + "\n")
 
     def _start_servers(self) -> None:
@@ -202,24 +206,26 @@ class Cluster:
         """Stop the servers that ``start`` started, jobs first; each by the number in its pid file."""
         if self.conf.is_file():
             self.attempt("scancel", "--full", "--signal=KILL", "--user", _user())
-        for server in STOP_ORDER:
-            path = self.pid_file(server)
-            if path.is_file() and (text := path.read_text().strip()):
-                _stop(int(text))
+        pids = [
+            int(self.pid_file(name).read_text() or 0)
+            for name in SERVER_NAMES
+            if self.pid_file(name).is_file()
+        ]
+        _end([pid for pid in pids if pid])
 
 
 def _user() -> str:
     return subprocess.run(["id", "-un"], capture_output=True, text=True, check=True).stdout.strip()
 
 
-def _stop(pid: int) -> None:
-    """SIGTERM, and SIGKILL to a process that is still there after ten seconds."""
+def _end(pids: list[int]) -> None:
+    """SIGTERM to all, and SIGKILL to those that are still there after ten seconds."""
     for number, seconds in ((signal.SIGTERM, 10.0), (signal.SIGKILL, 2.0)):
+        for pid in pids:
+            with suppress(ProcessLookupError):
+                os.kill(pid, number)
         try:
-            os.kill(pid, number)
-            wait_until(lambda: not Path(f"/proc/{pid}").exists(), f"the end of process {pid}", seconds)
-            return
-        except ProcessLookupError:
+            wait_until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in pids), "their end", seconds)
             return
         except TimeoutError:
             continue
@@ -227,10 +233,14 @@ def _stop(pid: int) -> None:
 
 def main() -> None:
     """Start or stop a cluster from a shell."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("action", choices=("up", "down"))
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--accounting", action="store_true", help="with slurmdbd on MariaDB, so that sacct works")
+    parser.add_argument(
+        "--accounting", action="store_true", help="with slurmdbd on MariaDB, so that sacct works"
+    )
     args = parser.parse_args()
     cluster = Cluster(args.folder, args.accounting)
     if args.action == "down":

@@ -14,8 +14,8 @@ rule compile_sae_kernels:
         "../../envs/sae.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=15,
+        mem_mb=grow(2000),
+        runtime=grow(15),
     params:
         # no `code`: done again, it would hide from Snakemake that jobs behind `ancient` are stale themselves
         # (update_needrun, 9.27); jobs of newer code do not use an older cache, they compile for themselves
@@ -41,8 +41,8 @@ rule compute_statistics:
         "../../envs/sae.yaml"
     threads: 2
     resources:
-        mem_mb=4000,
-        runtime=240,
+        mem_mb=grow(4000),
+        runtime=grow(240),
     params:
         folder=folder_of("store"),
         options=section("statistics") + PAD + configuration.layer_options(CONFIG),
@@ -84,8 +84,8 @@ rule permute_activations:
         "../../envs/sae.yaml"
     threads: 1
     resources:
-        mem_mb=8000,
-        runtime=240,
+        mem_mb=grow(8000),
+        runtime=grow(240),
     params:
         source=folder_of("store"),
         folder=subpath(output.table, parent=True),

@@ -26,8 +26,8 @@ rule summarise_nodes:
         "../../envs/atlas.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=15,
+        mem_mb=grow(2000),
+        runtime=grow(15),
     params:
         run=subpath(output.nodes, parent=True),
         options=section("motifs", "significance"),
@@ -63,8 +63,8 @@ rule build_page:
         "../../envs/atlas.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime=30,
+        mem_mb=grow(4000),
+        runtime=grow(30),
     params:
         run=subpath(input.nodes, parent=True),
         program=f"{SCRIPTS}/build_page.py",
@@ -99,8 +99,8 @@ rule score_runs:
         "../../envs/motifs.yaml"
     threads: 1
     resources:
-        mem_mb=8000,
-        runtime=240,
+        mem_mb=grow(8000),
+        runtime=grow(240),
     params:
         runs=per_run("")[: len(RUNS)],
         compare=COMPARISONS,
@@ -136,8 +136,8 @@ rule summarise_runs:
         "../../envs/atlas.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=15,
+        mem_mb=grow(2000),
+        runtime=grow(15),
     params:
         runs=per_run("")[: len(RUNS)],
         stability=stability_option,

@@ -76,6 +76,11 @@ def code(program):
     return code_hash(program, LIBRARY)
 
 
+def grow(amount):
+    """A resource that grows with every attempt: a job that was over its memory or time gets more."""
+    return lambda wildcards, attempt: amount * attempt
+
+
 def section(name, *only):
     """Command-line options for a config section, or for some of its keys."""
     return configuration.options(CONFIG[name], only or None)

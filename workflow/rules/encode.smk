@@ -28,9 +28,10 @@ if ENCODE_PARTS == 1:
             "../../envs/sae.yaml"
         threads: 8
         resources:
-            mem_mb=16000,
-            runtime=720,
+            mem_mb=grow(16000),
+            runtime=grow(720),
             gpu=1,
+            nodes=1,
         params:
             store=folder_of("store"),
             checkpoint=subpath(input.weights, parent=True),
@@ -62,9 +63,10 @@ else:
             "../../envs/sae.yaml"
         threads: 8
         resources:
-            mem_mb=16000,
-            runtime=720,
+            mem_mb=grow(16000),
+            runtime=grow(720),
             gpu=1,
+            nodes=1,
         params:
             store=folder_of("store"),
             checkpoint=subpath(input.weights, parent=True),
@@ -98,8 +100,8 @@ else:
             "../../envs/sae.yaml"
         threads: 1
         resources:
-            mem_mb=4000,
-            runtime=120,
+            mem_mb=grow(4000),
+            runtime=grow(120),
         params:
             folder=subpath(output.top, parent=True),
             cache=subpath(input.kernels, parent=True),

@@ -29,8 +29,8 @@ rule compare_seeds:
         "../../envs/sae.yaml"
     threads: 2
     resources:
-        mem_mb=8000,
-        runtime=120,
+        mem_mb=grow(8000),
+        runtime=grow(120),
     params:
         run=subpath(output.nodes, parent=True),
         siblings=lambda wildcards: [f"{LAYER_DIR}/{run}" for run in siblings(wildcards.run)],
@@ -60,8 +60,8 @@ rule compare_layers:
         "../../envs/analysis.yaml"
     threads: 1
     resources:
-        mem_mb=8000,
-        runtime=120,
+        mem_mb=grow(8000),
+        runtime=grow(120),
     params:
         run=subpath(output.coactivation, parent=True),
         others=lambda wildcards: compared_with(wildcards.run),
@@ -86,8 +86,8 @@ rule plot_training:
         "../../envs/atlas.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=15,
+        mem_mb=grow(2000),
+        runtime=grow(15),
     params:
         run=subpath(input.curve, parent=True),
         folder=f"{RUN}/figures",
@@ -112,8 +112,8 @@ rule plot_quality:
         "../../envs/atlas.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=15,
+        mem_mb=grow(2000),
+        runtime=grow(15),
     params:
         run=subpath(input.evaluation, parent=True),
         folder=f"{RUN}/figures",

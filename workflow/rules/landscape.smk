@@ -21,8 +21,8 @@ rule embed_nodes:
         "../../envs/analysis.yaml"
     threads: 1
     resources:
-        mem_mb=8000,
-        runtime=60,
+        mem_mb=grow(8000),
+        runtime=grow(60),
     params:
         run=subpath(output.umap, parent=True),
         options=section("landscape", "n_neighbors", "min_dist", "n_clusters", "seed"),
@@ -47,8 +47,8 @@ rule compute_jaccard:
         "../../envs/analysis.yaml"
     threads: 1
     resources:
-        mem_mb=8000,
-        runtime=60,
+        mem_mb=grow(8000),
+        runtime=grow(60),
     params:
         run=subpath(output.jaccard, parent=True),
         options=section("landscape", "min_jaccard"),
@@ -75,8 +75,8 @@ rule overlap_annotations:
         "../../envs/analysis.yaml"
     threads: 1
     resources:
-        mem_mb=8000,
-        runtime=60,
+        mem_mb=grow(8000),
+        runtime=grow(60),
     params:
         run=subpath(output.overlaps, parent=True),
         options=configuration.annotation_options(CONFIG),
@@ -104,8 +104,8 @@ rule measure_repeats:
         "../../envs/analysis.yaml"
     threads: 1
     resources:
-        mem_mb=8000,
-        runtime=60,
+        mem_mb=grow(8000),
+        runtime=grow(60),
     params:
         run=subpath(output.repeats, parent=True),
         options=section("repeats"),
@@ -136,8 +136,8 @@ rule plot_landscape:
         "../../envs/analysis.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime=30,
+        mem_mb=grow(4000),
+        runtime=grow(30),
     params:
         run=subpath(input.umap, parent=True),
         folder=f"{RUN}/figures",

@@ -20,8 +20,8 @@ rule compile_kernels:
         "../../envs/motifs.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=15,
+        mem_mb=grow(2000),
+        runtime=grow(15),
     params:
         # no `code`: see compile_sae_kernels
         cache=subpath(output.stamp, parent=True),
@@ -38,13 +38,12 @@ rule note_motif_settings:
         f"{LOGS}/{{run}}/{{stage}}_settings.log",
     wildcard_constraints:
         stage="meme|tomtom",
-    localrule: True
     conda:
         "../../envs/motifs.yaml"
     threads: 1
     resources:
-        mem_mb=500,
-        runtime=5,
+        mem_mb=grow(500),
+        runtime=grow(5),
     params:
         settings=stage_settings,
     shell:
@@ -70,8 +69,8 @@ rule discover_motifs:
         "../../envs/motifs.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime=720,
+        mem_mb=grow(4000),
+        runtime=grow(720),
     params:
         fasta=subpath(input.manifest, parent=True),
         folder=subpath(output.meme, parent=True),
@@ -104,8 +103,8 @@ rule discover_node_motifs:
         "../../envs/motifs.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=60,
+        mem_mb=grow(2000),
+        runtime=grow(60),
     params:
         fasta=f"{RUN}/seqlets/{{rank}}_n{{node}}.fa",
         nodes=subpath(input.settings, parent=True),
@@ -137,8 +136,8 @@ rule collect_motifs:
         "../../envs/motifs.yaml"
     threads: 1
     resources:
-        mem_mb=8000,
-        runtime=15,
+        mem_mb=grow(8000),
+        runtime=grow(15),
     params:
         nodes=f"{RUN}/meme",
         options=section("motifs", "significance", "strand"),
@@ -167,8 +166,8 @@ rule match_motifs:
         "../../envs/motifs.yaml"
     threads: 2
     resources:
-        mem_mb=8000,
-        runtime=120,
+        mem_mb=grow(8000),
+        runtime=grow(120),
     params:
         nodes=subpath(input.settings, parent=True),
         options=MATCH_OPTIONS,
@@ -197,8 +196,8 @@ rule match_node_motifs:
         "../../envs/motifs.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=30,
+        mem_mb=grow(2000),
+        runtime=grow(30),
     params:
         nodes=subpath(input.settings, parent=True),
         options=MATCH_OPTIONS,
@@ -226,8 +225,8 @@ rule cluster_motifs:
         "../../envs/motifs.yaml"
     threads: 2
     resources:
-        mem_mb=8000,
-        runtime=60,
+        mem_mb=grow(8000),
+        runtime=grow(60),
     params:
         options=section("clusters"),
         cache=subpath(input.kernels, parent=True),

@@ -24,8 +24,8 @@ rule write_null_sets:
         "../../envs/motifs.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime=60,
+        mem_mb=grow(4000),
+        runtime=grow(60),
     params:
         run=subpath(input.top, parent=True),
         options=section("nulls", "sets", "pool_windows", "filter_bp", "seed"),
@@ -54,8 +54,8 @@ rule discover_null_motifs:
         "../../envs/motifs.yaml"
     threads: 4
     resources:
-        mem_mb=4000,
-        runtime=1440,
+        mem_mb=grow(4000),
+        runtime=grow(1440),
     params:
         folder=subpath(output.motifs, parent=True),
         options=MOTIF_OPTIONS + section("motifs", "significance"),
@@ -83,8 +83,8 @@ rule match_null_motifs:
         "../../envs/motifs.yaml"
     threads: 2
     resources:
-        mem_mb=4000,
-        runtime=120,
+        mem_mb=grow(4000),
+        runtime=grow(120),
     params:
         options=MATCH_OPTIONS,
         cache=subpath(input.kernels, parent=True),
@@ -119,8 +119,8 @@ rule calibrate_nulls:
         "../../envs/motifs.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime=30,
+        mem_mb=grow(4000),
+        runtime=grow(30),
     params:
         run=subpath(output.matches, parent=True),
         nulls=[f"{RUN}/nulls/{kind}" for kind in CONFIG["nulls"]["kinds"]],

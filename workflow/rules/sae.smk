@@ -27,9 +27,10 @@ rule train_sae:
         "../../envs/sae.yaml"
     threads: 8
     resources:
-        mem_mb=16000,
-        runtime=1440,
+        mem_mb=grow(16000),
+        runtime=grow(1440),
         gpu=CONFIG["sae"]["gpus"],
+        nodes=1,
     params:
         launcher=LAUNCHER,
         train=folder_of("train"),
@@ -91,8 +92,8 @@ rule build_baseline:
         "../../envs/sae.yaml"
     threads: 2
     resources:
-        mem_mb=16000,
-        runtime=480,
+        mem_mb=grow(16000),
+        runtime=grow(480),
     params:
         train=folder_of("train"),
         validation=folder_of("validation"),
@@ -120,8 +121,8 @@ rule select_nodes:
         "../../envs/analysis.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=15,
+        mem_mb=grow(2000),
+        runtime=grow(15),
     params:
         options=section("select"),
         program=f"{SCRIPTS}/select_nodes.py",

@@ -30,8 +30,8 @@ rule simulate_activations:
         "../../envs/sae.yaml"
     threads: 2
     resources:
-        mem_mb=4000,
-        runtime=30,
+        mem_mb=grow(4000),
+        runtime=grow(30),
     params:
         folder=subpath(output.genome, parent=True),
         options=section("synthetic") + PAD + section("layer", "channels", "left_bp", "right_bp"),
@@ -64,8 +64,8 @@ rule score_recovery:
         "../../envs/sae.yaml"
     threads: 2
     resources:
-        mem_mb=4000,
-        runtime=30,
+        mem_mb=grow(4000),
+        runtime=grow(30),
     params:
         run=subpath(input.selected, parent=True),
         truth=folder_of("truth"),

@@ -22,8 +22,8 @@ rule write_seqlets:
         "../../envs/analysis.yaml"
     threads: 1
     resources:
-        mem_mb=8000,
-        runtime=60,
+        mem_mb=grow(8000),
+        runtime=grow(60),
     params:
         run=subpath(input.selected, parent=True),
         folder=subpath(output.manifest, parent=True),
@@ -44,13 +44,12 @@ rule find_seqlets:
         fasta=update(f"{RUN}/seqlets/{{rank}}_n{{node}}.fa"),
     log:
         f"{LOGS}/{{run}}/seqlets/{{rank}}_n{{node}}.log",
-    localrule: True
     conda:
         "../../envs/analysis.yaml"
     threads: 1
     resources:
-        mem_mb=500,
-        runtime=5,
+        mem_mb=grow(500),
+        runtime=grow(5),
     shell:
         "if [ -e {output.fasta:q} ]; then touch {output.fasta:q}; else "
         'echo "node {wildcards.node} with rank {wildcards.rank} is not a kept node of this run: see" '

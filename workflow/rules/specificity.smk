@@ -26,8 +26,8 @@ rule measure_specificity:
         "../../envs/sae.yaml"
     threads: 2
     resources:
-        mem_mb=8000,
-        runtime=120,
+        mem_mb=grow(8000),
+        runtime=grow(120),
     params:
         run=subpath(output.specificity, parent=True),
         store=folder_of("store"),

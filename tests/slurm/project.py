@@ -1,0 +1,176 @@
+"""A project with a finished run of the tiny world, which faults disturb and which is put back between tests."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import helpers
+import yaml
+from cluster import Cluster, wait_until
+
+FAULTY = Path(__file__).with_name("faulty")
+KEPT = ("results", ".snakemake", "data")  # what is put back between tests
+NO_RESULTS = ("logs", "benchmarks", "kernels")  # of results: time stamps and machine code
+POLLING = ("--slurm-init-seconds-before-status-checks", "3", "--slurm-status-command", "squeue")
+PATIENCE_SECONDS = 180.0
+
+
+def is_result(path: Path, results: Path) -> bool:
+    """Whether a file is an artefact: no log, no time, no machine code, no hidden file, no resume state."""
+    parts = path.relative_to(results).parts
+    hidden = any(part.startswith(".") for part in parts)
+    return not (hidden or parts[0] in NO_RESULTS or path.name.startswith("state.pt") or path.suffix == ".unseen")
+
+
+def artefacts(results: Path) -> dict[str, bytes]:
+    """Relative name -> bytes of every artefact below ``results``."""
+    files = (path for path in sorted(results.rglob("*")) if path.is_file() and is_result(path, results))
+    return {path.relative_to(results).as_posix(): path.read_bytes() for path in files}
+
+
+def lost_and_doubled(expected: bytes, got: bytes) -> tuple[int, int]:
+    """Lines of ``expected`` that ``got`` lacks, and lines that it has too many."""
+    want, have = Counter(expected.split(b"\n")), Counter(got.split(b"\n"))
+    return (want - have).total(), (have - want).total()
+
+
+@dataclass
+class Project:
+    """A project folder on a cluster.
+
+    Attributes:
+        pristine: a copy of KEPT as the undisturbed run left it.
+        expected: artefacts of the undisturbed run.
+    """
+
+    folder: Path
+    pristine: Path
+    config: dict
+    cluster: Cluster
+    expected: dict[str, bytes] = field(default_factory=dict)
+
+    @property
+    def results(self) -> Path:
+        """The results folder."""
+        return self.folder / "results"
+
+    @property
+    def faults(self) -> Path:
+        """Where faults are laid."""
+        return self.folder / "faults"
+
+    def environment(self) -> dict:
+        """The cluster's environment with the faulty python of jobs first on the path."""
+        path = os.pathsep.join([str(FAULTY), str(Path(sys.executable).parent), self.cluster.env["PATH"]])
+        own = {"PATH": path, "FAULTS": str(self.faults), "REAL_PYTHON": sys.executable}
+        return {key: value for key, value in self.cluster.env.items() if key != "PYTHONPATH"} | own
+
+    def command(self, *words: str, profile: str = "profiles/slurm", config: dict | None = None) -> list[str]:
+        """The Snakemake command with the project's config, or with another; targets and options are ``words``."""
+        (self.folder / "config.yaml").write_text(yaml.safe_dump(config or self.config))
+        polling = POLLING if "slurm" in profile else ()
+        start = [sys.executable, "-m", "snakemake", "--profile", profile, *words]
+        return [*start, *polling, "--configfile", "config.yaml"]
+
+    def snakemake(self, *words: str, **options) -> subprocess.CompletedProcess:
+        """Run Snakemake to its end."""
+        return subprocess.run(
+            self.command(*words, **options),
+            cwd=self.folder,
+            env=self.environment(),
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=3 * PATIENCE_SECONDS,
+        )
+
+    @contextmanager
+    def driver(self, *words: str, **options) -> Iterator[subprocess.Popen]:
+        """Run Snakemake beside the test; what it says is in ``driver.log``. Killed in the end if it still runs."""
+        with (
+            (self.folder / "driver.log").open("wb") as said,
+            subprocess.Popen(
+                self.command(*words, **options), cwd=self.folder, env=self.environment(), stdout=said, stderr=said
+            ) as process,
+        ):
+            try:
+                yield process
+            finally:
+                if process.poll() is None:
+                    process.send_signal(signal.SIGKILL)
+
+    def lay(self, program: str, fault: str) -> None:
+        """Lay a fault for a program (see faulty/sitecustomize.py)."""
+        (self.faults / program).write_text(fault + "\n")
+
+    def wait_for_hold(self, program: str) -> int:
+        """Wait until a program stands still at its laid fault; its process number."""
+        mark = self.faults / f"{program}.held"
+        wait_until(mark.exists, f"{program} to stand still", PATIENCE_SECONDS)
+        return int(mark.read_text())
+
+    def release(self, program: str) -> None:
+        """Let a program go on that stands still."""
+        (self.faults / f"{program}.go").touch()
+
+    def wait_for_queue(self) -> None:
+        """Wait until no job of the cluster is left."""
+        wait_until(lambda: not self.cluster.jobs("PENDING", "RUNNING", "COMPLETING"), "an empty queue", PATIENCE_SECONDS)
+
+    def restore(self) -> None:
+        """Put everything back as the undisturbed run left it."""
+        self.cluster.attempt("scancel", "--full", "--signal=KILL", "--user", str(os.getuid()))
+        self.wait_for_queue()
+        for name in KEPT:
+            shutil.rmtree(self.folder / name, ignore_errors=True)
+            shutil.copytree(self.pristine / name, self.folder / name, symlinks=True, copy_function=shutil.copy2)
+        shutil.rmtree(self.faults, ignore_errors=True)
+        self.faults.mkdir()
+
+    def remove(self, *patterns: str) -> None:
+        """Delete the artefacts that fit, as before the stage that makes them has run."""
+        for pattern in patterns:
+            found = list(self.results.glob(pattern))
+            if not found:
+                raise ValueError(f"no artefact fits {pattern}")
+            for path in found:
+                path.unlink()
+
+    def incomplete(self) -> list[str]:
+        """Artefacts that are there and are not what the undisturbed run wrote."""
+        return [name for name, data in artefacts(self.results).items() if data != self.expected.get(name)]
+
+    def compare(self) -> tuple[int, int]:
+        """Lost and doubled lines over all artefacts, a missing file and one too many with all their lines."""
+        now = artefacts(self.results)
+        names = self.expected.keys() | now.keys()
+        pairs = [lost_and_doubled(self.expected.get(n, b""), now.get(n, b"")) for n in names if self.expected.get(n) != now.get(n)]
+        return sum(lost for lost, _ in pairs), sum(doubled for _, doubled in pairs)
+
+
+def finished_project(folder: Path, cluster: Cluster) -> Project:
+    """A project in ``folder``, run once with profiles/local; its copy lies in ``pristine`` beside it."""
+    project = Project(folder / "a project", folder / "pristine", {}, cluster)
+    project.folder.mkdir(parents=True)
+    project.faults.mkdir()
+    helpers.copy_project(project.folder)
+    made = helpers.run(helpers.simulate_command(), project.folder)
+    if made.returncode:
+        raise RuntimeError(made.stdout + made.stderr)
+    project.config = helpers.tiny_config(project.folder)
+    first = project.snakemake(profile="profiles/local")
+    if first.returncode:
+        raise RuntimeError(first.stdout[-2000:] + first.stderr[-8000:])
+    for name in KEPT:
+        shutil.copytree(project.folder / name, project.pristine / name, symlinks=True, copy_function=shutil.copy2)
+    project.expected = artefacts(project.results)
+    return project
