@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -11,6 +12,8 @@ from biosae.cluster import Cluster, check_commands, read_cluster
 from biosae.cluster_requests import Findings, Request, examine
 from biosae.errors import NoClusterError
 from biosae.shared_paths import read_mounts, unshared
+
+SYSTEM = ("/usr", "/opt")
 
 
 def check_submission(
@@ -59,7 +62,9 @@ def _check_paths(
     here = socket.gethostname().split(".")[0]
     if all(node.host.split(".")[0] == here for node in nodes):
         return
-    certain, perhaps = unshared(paths, read_mounts())
+    # packages of the system are at the same place on every node; an environment of the user's is one place
+    own = {} if sys.prefix.startswith(SYSTEM) else {"Python environment": sys.prefix}
+    certain, perhaps = unshared({**paths, **own}, read_mounts())
     for line in certain:
         found.add("paths", f"compute nodes do not see {line}")
     for line in perhaps:

@@ -71,8 +71,8 @@ def of_training(**resources):
     return {"rules": {"train_sae": {**ON_GPU, **resources}}}
 
 
-def of_selection(**resources):
-    return {"rules": {"select_nodes": resources}}
+def of_statistics(**resources):
+    return {"rules": {"compute_statistics": resources}}
 
 
 FAULTS = {
@@ -87,14 +87,14 @@ FAULTS = {
     ),
     "GPUs": (of_training(gpu=3), "train_sae: 3 GPU asked, a node of partition gpu has 2 at most"),
     "memory": (
-        of_selection(mem_mb=64_001),
-        "select_nodes: 64001 MB asked, a node of partition cpu has 64000 at most",
+        of_statistics(mem_mb=64_001),
+        "compute_statistics: 64001 MB asked, a node of partition cpu has 64000 at most",
     ),
     "cores": (
-        {"set-threads": {"select_nodes": 5}},
-        "select_nodes: 5 cores asked, a node of partition cpu has 4 at most: SLURM would never start it",
+        {"set-threads": {"compute_statistics": 5}},
+        "compute_statistics: 5 cores asked, a node of partition cpu has 4 at most: SLURM would never",
     ),
-    "time": (of_selection(runtime=5761), "select_nodes: 5761 minutes asked, 5760 minutes is the most"),
+    "time": (of_statistics(runtime=5761), "compute_statistics: 5761 minutes asked, 5760 minutes is the most"),
     "account": (
         {"defaults": {"slurm_account": "mine"}},
         "slurm_account is given, but this cluster keeps no accounts: leave it out",
@@ -150,10 +150,10 @@ def test_a_known_account_runs(project, enforcing_cluster):
 
 def test_a_later_attempt_that_is_too_large_is_a_warning(project, cluster):
     # the missing partition keeps all from being submitted
-    rules = {"select_nodes": {"mem_mb": "40000 * attempt"}, "train_sae": {"slurm_partition": "nowhere"}}
+    rules = {"compute_statistics": {"mem_mb": "40000 * attempt"}, "train_sae": {"slurm_partition": "nowhere"}}
     done, jobs = start(project, cluster, SELECTED, rules=rules, retries=1)
-    refused(done, jobs, "select_nodes: in attempt 2: 80000 MB asked")
-    assert "select_nodes" not in done.stderr.partition("SLURM would refuse")[2]
+    refused(done, jobs, "compute_statistics: in attempt 2: 80000 MB asked")
+    assert "compute_statistics" not in done.stderr.partition("SLURM would refuse")[2]
 
 
 def test_a_controller_that_is_gone_is_said(project, cluster, tmp_path):

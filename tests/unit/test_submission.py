@@ -1,6 +1,7 @@
 """The whole check before submission, with stand-ins of SLURM's commands."""
 
 import socket
+from pathlib import Path
 
 import pytest
 
@@ -29,11 +30,12 @@ def check(monkeypatch, tmp_path):
         return warnings
 
     monkeypatch.delenv("SBATCH_ACCOUNT", raising=False)
+    monkeypatch.setattr(submission, "read_mounts", list)  # whatever this machine has mounted
     return checked
 
 
 @pytest.fixture
-def in_memory(monkeypatch, tmp_path):
+def in_memory(check, monkeypatch, tmp_path):
     """A folder that the table of mounts says is in memory."""
     monkeypatch.setattr(submission, "read_mounts", lambda: [Mount(tmp_path.resolve(), "tmpfs")])
     return tmp_path / "results"
@@ -48,7 +50,7 @@ def test_a_plan_that_does_not_fit_is_refused(check):
         check([Request("train_sae", ("gpux",)), FINE[1]])
 
 
-def test_without_sbatch_a_run_is_refused_and_a_dry_run_warned(check):
+def test_without_sbatch_a_run_is_refused(check):
     with pytest.raises(NoClusterError, match="no sbatch"):
         check(stand_ins={"absent": "sbatch"})
 
@@ -97,6 +99,15 @@ def test_a_cluster_of_this_machine_alone_sees_all_paths(check, in_memory):
 
 
 def test_a_local_disk_is_a_warning(check, monkeypatch, tmp_path):
-    monkeypatch.setattr(submission, "read_mounts", lambda: [Mount(tmp_path.resolve().parents[-1], "ext4")])
+    monkeypatch.setattr(submission, "read_mounts", lambda: [Mount(tmp_path.resolve(), "ext4")])
     (warning,) = check(paths={"results": tmp_path})
     assert "may not see" in warning
+
+
+def test_the_environment_of_python_must_be_seen_unless_it_is_the_systems(check, monkeypatch):
+    monkeypatch.setattr(submission, "read_mounts", lambda: [Mount(Path("/"), "tmpfs")])
+    monkeypatch.setattr(submission.sys, "prefix", "/home/me/.venv")
+    with pytest.raises(ClusterError, match="Python environment"):
+        check()
+    monkeypatch.setattr(submission.sys, "prefix", "/usr")
+    assert submission.check_submission(FINE, {}, [].append) is None

@@ -1,66 +1,64 @@
 # What SLURM would refuse, or let wait for ever, is said before anything is submitted to it.
 #
-# Snakemake calls no hook in a dry run and has not chosen its executor while it parses. So a real run looks at the
-# jobs of its plan in `onstart` (which runs in the process that the user started, after the plan and before
-# the first job), and a dry run, if rules name a SLURM partition, at rules, which ask the same of SLURM.
+# Snakemake calls no hook in a dry run, and has not chosen its executor while it parses. So a real run looks at the
+# jobs of its plan in `onstart` (which runs in the process that the user started, after the plan is made and
+# before the first job), and a dry run, where rules name a SLURM partition, at all rules.
 #
-# Relies on Snakemake 9: workflow.is_main_process, output_settings.dryrun, rules, is_local, Rule.expand_resources;
-# in onstart also executor_plugin.name, executor_settings (of the slurm plugin), dag.needrun_jobs.
+# Relies on Snakemake 9: workflow.is_main_process, output_settings.dryrun, rules, _localrules (is_local waits for the
+# executor), Rule.expand_resources; in onstart also executor_plugin.name, executor_settings, dag.needrun_jobs.
 
 
 def paths_that_jobs_need():
-    """What compute nodes must see, by what it is to the user; the workflow's own raw files are in the results."""
-    paths = {
+    """What compute nodes must see, by what it is to the user."""
+    stores = {split: configuration.data_store(CONFIG, split) for split in ("train", "validation", "encode")}
+    return {
         "working folder": os.getcwd(),
         "checkout": str(LIBRARY.parent),
         "results": RESULTS,
         "genome": CONFIG["genome"],
         "matching.database": CONFIG["matching"]["database"],
+        **{f"activations.{split}": folder for split, folder in stores.items()},
     }
-    splits = ("train", "validation", "encode")
-    paths |= {f"activations.{split}": configuration.data_store(CONFIG, split) for split in splits}
-    if not sys.prefix.startswith(("/usr", "/opt")):
-        paths["Python environment"] = sys.prefix
-    return paths
 
 
-def rules_as_requests():
-    """What each rule would ask SLURM for, without those whose resources depend on the job."""
+def requests_of_rules():
+    """What jobs of each kind would ask SLURM for, without those whose resources depend on wildcards or input."""
     requests = []
-    for rule in workflow.rules:
+    for kind in workflow.rules:
+        if kind.name in workflow._localrules:
+            continue
         try:
-            resources = rule.expand_resources(None, None, 1)
+            resources = kind.expand_resources(None, None, 1)
         except WorkflowError:
             continue
         # a dry run counts one core, to which it cuts threads
-        cores = rule.resources["_cores"]
+        cores = kind.resources["_cores"]
         threads = resources["_cores"] if cores.is_evaluable() else cores.value
-        requests.append(cluster_requests.request_of(rule.name, dict(resources.items()), threads))
+        requests.append(cluster_requests.request_of(kind.name, dict(resources.items()), threads))
     return requests
 
 
-def jobs_as_requests():
-    """What each sort of job in the plan asks SLURM for; and the last attempt's number, and what they ask for then."""
+def requests_of_jobs():
+    """What jobs of the plan ask SLURM for, once each; the last attempt's number, and what they ask for then."""
     settings = workflow.executor_settings
-    sorts = {}
+
+    def request(job, resources):
+        return cluster_requests.request_of(
+            job.rule.name, dict(resources.items()), resources["_cores"], settings.qos or ""
+        )
+
+    jobs = {}
     for job in workflow.dag.needrun_jobs():
         if not job.is_local:
-            request = cluster_requests.request_of(
-                job.rule.name, dict(job.resources.items()), job.threads, settings.qos or ""
-            )
-            if settings.partition_config and not request.partitions:
-                continue  # the executor plugin chooses a partition itself
-            sorts.setdefault(request, job)
-    last = max((job.restart_times + 1 for job in sorts.values()), default=1)
-    later = []
-    for request, job in sorts.items():
-        resources = job.rule.expand_resources(job.wildcards_dict, job.input, job.restart_times + 1)
-        later.append(
-            cluster_requests.request_of(
-                job.rule.name, dict(resources.items()), resources["_cores"], settings.qos or ""
-            )
-        )
-    return list(sorts), (last, later)
+            jobs.setdefault(request(job, job.resources), job)
+    if settings.partition_config:  # the executor plugin chooses a partition itself
+        jobs = {wanted: job for wanted, job in jobs.items() if wanted.partitions}
+    last = max((job.restart_times + 1 for job in jobs.values()), default=1)
+    later = [
+        request(job, job.rule.expand_resources(job.wildcards_dict, job.input, job.restart_times + 1))
+        for job in jobs.values()
+    ]
+    return list(jobs), (last, later)
 
 
 if workflow.is_main_process:
@@ -69,10 +67,10 @@ if workflow.is_main_process:
     from biosae import cluster_requests, submission
 
     if workflow.output_settings.dryrun and any(
-        "slurm_partition" in rule.resources for rule in workflow.rules
+        "slurm_partition" in kind.resources for kind in workflow.rules
     ):
         try:
-            submission.check_dry_run(rules_as_requests(), paths_that_jobs_need(), logger.warning)
+            submission.check_dry_run(requests_of_rules(), paths_that_jobs_need(), logger.warning)
         except BiosaeError as error:
             raise WorkflowError(str(error)) from None
 
@@ -80,7 +78,7 @@ if workflow.is_main_process:
 onstart:
     if workflow.executor_plugin.name == "slurm":
         try:
-            requests, later = jobs_as_requests()
+            requests, later = requests_of_jobs()
             submission.check_submission(
                 requests,
                 paths_that_jobs_need(),
