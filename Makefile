@@ -9,7 +9,7 @@ TEST_JOBS ?= 2
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export PYTHONPATH :=
 
-.PHONY: demo selftest test lint bench slurm-profile clean
+.PHONY: demo selftest test test-slurm faults lint bench slurm-profile clean
 
 demo: $(VENV)/installed
 	snakemake --profile profiles/local --configfile config/demo.yaml
@@ -21,7 +21,15 @@ selftest: $(VENV)/installed
 	cat results/selftest/summary.txt
 
 test: $(VENV)/installed
-	python -m pytest -n $(TEST_JOBS) --dist loadscope
+	python -m pytest -n $(TEST_JOBS) --dist loadscope --ignore tests/slurm
+
+# on a SLURM that the tests start on this machine (Debian: slurm-wlm munge slurmdbd mariadb-server); skipped without
+test-slurm: $(VENV)/installed
+	python -m pytest -n $(TEST_JOBS) --dist loadfile tests/slurm
+
+# docs/faults.md, from these tests
+faults: $(VENV)/installed
+	FAULTS_TABLE=docs/faults.md python -m pytest -n $(TEST_JOBS) --dist loadfile tests/slurm
 
 lint: $(VENV)/installed
 	ruff check .

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import logging
 import os
 import sys
@@ -18,6 +19,7 @@ from biosae.geometry import Layer, find_layer
 # read when PyTorch is loaded, so it must be set before
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 _LOG_BAR_SECONDS = 15.0  # a bar in a log file adds a line this often, on a terminal ten times a second
 
 
@@ -108,3 +110,17 @@ def run(main: Callable[[], None]) -> None:
     except BiosaeError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
+    except OSError as error:
+        if error.errno not in _FULL:
+            raise
+        print(f"error: {_disk_is_full(error)}", file=sys.stderr)
+        sys.exit(2)
+
+
+def _disk_is_full(error: OSError) -> BiosaeError:
+    return BiosaeError(
+        "The disk is full, or your quota is used up; outputs that exist are whole",
+        where=error.filename,
+        got=error.strerror,
+        mend="make space and give the same command again",
+    )

@@ -3,9 +3,10 @@
     python tests/slurm/cluster.py up FOLDER [--accounting]    then:  . FOLDER/env.sh
     python tests/slurm/cluster.py down FOLDER
 
-Debian's packages slurm-wlm and munge (22.05), with accounting also slurmdbd and mariadb-server. No cgroups and
-no root are needed; ports are free ones; nothing outside FOLDER is written. ``down`` stops what ``up`` started, by
-pid. The nodes claim more cores and memory than the machine has, so that the workflow's own requests fit.
+Debian's packages slurm-wlm and munge (22.05), with accounting also slurmdbd and mariadb-server. No cgroups
+and no root are needed; ports are free ones; nothing outside FOLDER is written. ``down`` stops what ``up``
+started, by pid. The nodes claim more cores and memory than the machine has, so that the workflow's own
+requests fit.
 """
 
 from __future__ import annotations
@@ -159,7 +160,7 @@ class Cluster:
         self.run("sacctmgr", "-i", "add", "user", _user(), f"Account={ACCOUNT}", "AdminLevel=Admin")
 
     def run(self, *command: str) -> None:
-        """Run a command that may leave a server behind; RuntimeError if it fails, its words are in the log."""
+        """Run a command that may leave a server behind; its words go to a log. RuntimeError if it fails."""
         with (self.folder / "log" / "commands.log").open("a") as words:
             # servers inherit these files: a pipe would never close
             code = subprocess.run(
@@ -187,13 +188,17 @@ class Cluster:
         return dict(line.split() for line in done.stdout.splitlines())
 
     def jobs(self, *states: str) -> dict[int, str]:
-        """Number -> comment of the jobs in these states (``RUNNING``, ...), or of all that SLURM remembers."""
+        """Number -> comment of the jobs in these states (``RUNNING``, ...), or of all that are known."""
         wanted = ",".join(states) or "all"
         text = self.ask("squeue", "-h", f"--states={wanted}", "-o", "%i|%k")
         return {int(number): comment for number, comment in (line.split("|") for line in text.splitlines())}
 
+    def state(self, number: str) -> str:
+        """State of one job, such as ``RUNNING``."""
+        return self.ask("squeue", "-h", "--states=all", "-j", number, "-o", "%T").strip()
+
     def finished(self) -> list[dict[str, str]]:
-        """One entry a finished job, from the log of job completions: JobId, JobState, Partition, NodeList, ..."""
+        """One entry a finished job, from the log of completions: JobId, JobState, Partition, NodeList, ..."""
         log = self.folder / "log" / "jobcomp.log"
         lines = log.read_text().splitlines() if log.exists() else []
         return [dict(word.split("=", 1) for word in line.split() if "=" in word) for line in lines]

@@ -21,8 +21,8 @@ SlurmctldPidFile={folder}/run/slurmctld.pid
 SlurmdPidFile={folder}/run/slurmd.%n.pid
 SlurmctldLogFile={folder}/log/slurmctld.log
 SlurmdLogFile={folder}/log/slurmd.%n.log
-# no cgroups, no PAM, no switch: a container has none
-ProctrackType=proctrack/linuxproc
+# no cgroups, no PAM, no switch: a container has none; by group also the children of a dead process are found
+ProctrackType=proctrack/pgid
 TaskPlugin=task/none
 SwitchType=switch/none
 MpiDefault=none
@@ -44,8 +44,9 @@ JobRequeue=1
 JobCompType=jobcomp/filetxt
 JobCompLoc={folder}/log/jobcomp.log
 GresTypes=gpu
-NodeName=cpu01 NodeHostname={host} NodeAddr=127.0.0.1 Port={cpu01} CPUs=4 RealMemory=64000 State=UNKNOWN
-NodeName=gpu01 NodeHostname={host} NodeAddr=127.0.0.1 Port={gpu01} CPUs=8 RealMemory=64000 Gres=gpu:2 State=UNKNOWN
+NodeName=DEFAULT NodeHostname={host} NodeAddr=127.0.0.1 RealMemory=64000 State=UNKNOWN
+NodeName=cpu01 Port={cpu01} CPUs=4
+NodeName=gpu01 Port={gpu01} CPUs=8 Gres=gpu:2
 PartitionName=cpu Nodes=cpu01 Default=YES MaxTime=4-0 DefMemPerCPU=500 State=UP
 PartitionName=gpu Nodes=gpu01 MaxTime=4-0 DefMemPerCPU=500 GraceTime={grace} PriorityTier=1 State=UP
 PartitionName=urgent Nodes=gpu01 MaxTime=4-0 DefMemPerCPU=500 PriorityTier=10 PreemptMode=OFF State=UP

@@ -7,14 +7,17 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "workflow"))
 
+import fault_table
 from cluster import Cluster, missing_servers
-from project import finished_project
+from project import Project, finished_project
+from stages import Stage
 
 
 def started(tmp_path_factory, accounting: bool):
     if missing := missing_servers(accounting):
         pytest.skip(
-            f"no SLURM on this machine: {missing} not found (Debian: slurm-wlm, munge, slurmdbd, mariadb-server)"
+            f"no SLURM on this machine: {missing} not found "
+            "(Debian: slurm-wlm, munge, slurmdbd, mariadb-server)"
         )
     cluster = Cluster(tmp_path_factory.mktemp("slurm") / "cluster", accounting)
     cluster.start()
@@ -48,12 +51,28 @@ def project(finished):
 
 
 @pytest.fixture
-def record():
-    """Compare a project with the undisturbed run, and note fault, stage, what mended it and lost lines."""
+def record(request):
+    """Compare a project with the undisturbed run, and note the fault, the stage, and what mended it."""
 
-    def note(fault: str, stage: str, mended_by: str, project) -> None:
-        lost, doubled = project.compare()
-        print(fault, stage, mended_by, lost, doubled)
-        assert (lost, doubled) == (0, 0)
+    def note(fault: str, stage: Stage, mended_by: str, project: Project) -> None:
+        line = fault_table.row(fault, stage.name, mended_by, *project.compare())
+        request.node.user_properties.append((fault_table.PROPERTY, line))
+        assert line.endswith("| 0 | 0 |"), line
+        fault_table.check(line)
 
     return note
+
+
+ROWS: dict[str, list[str]] = {}  # of each test; reports reach the process that started the workers
+
+
+def pytest_runtest_logreport(report):
+    """Gather the rows of the table of faults."""
+    if report.when == "call" and not report.skipped:
+        ROWS[report.nodeid] = [line for name, line in report.user_properties if name == fault_table.PROPERTY]
+
+
+def pytest_sessionfinish(session):
+    """Write the table of faults, in the order of the tests."""
+    if not hasattr(session.config, "workerinput"):
+        fault_table.write([line for _, lines in sorted(ROWS.items()) for line in lines])

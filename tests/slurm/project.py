@@ -1,4 +1,4 @@
-"""A project with a finished run of the tiny world, which faults disturb and which is put back between tests."""
+"""A project with a finished run of the tiny world, which faults disturb; it is put back between tests."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from cluster import Cluster, wait_until
 FAULTY = Path(__file__).with_name("faulty")
 KEPT = ("results", ".snakemake", "data")  # what is put back between tests
 NO_RESULTS = ("logs", "benchmarks", "kernels")  # of results: time stamps and machine code
-POLLING = ("--slurm-init-seconds-before-status-checks", "3", "--slurm-status-command", "squeue")
+QUICK = ("--slurm-init-seconds-before-status-checks", "3")
 PATIENCE_SECONDS = 180.0
 
 
@@ -28,13 +28,20 @@ def is_result(path: Path, results: Path) -> bool:
     """Whether a file is an artefact: no log, no time, no machine code, no hidden file, no resume state."""
     parts = path.relative_to(results).parts
     hidden = any(part.startswith(".") for part in parts)
-    return not (hidden or parts[0] in NO_RESULTS or path.name.startswith("state.pt") or path.suffix == ".unseen")
+    return not (
+        hidden or parts[0] in NO_RESULTS or path.name.startswith("state.pt") or path.suffix == ".unseen"
+    )
 
 
 def artefacts(results: Path) -> dict[str, bytes]:
     """Relative name -> bytes of every artefact below ``results``."""
     files = (path for path in sorted(results.rglob("*")) if path.is_file() and is_result(path, results))
     return {path.relative_to(results).as_posix(): path.read_bytes() for path in files}
+
+
+def copy(source: Path, target: Path) -> None:
+    """Copy a folder, times kept."""
+    shutil.copytree(source, target, symlinks=True, copy_function=shutil.copy2)
 
 
 def lost_and_doubled(expected: bytes, got: bytes) -> tuple[int, int]:
@@ -75,31 +82,41 @@ class Project:
         return {key: value for key, value in self.cluster.env.items() if key != "PYTHONPATH"} | own
 
     def command(self, *words: str, profile: str = "profiles/slurm", config: dict | None = None) -> list[str]:
-        """The Snakemake command with the project's config, or with another; targets and options are ``words``."""
+        """The Snakemake command with the project's config or another; targets and options are ``words``."""
         (self.folder / "config.yaml").write_text(yaml.safe_dump(config or self.config))
-        polling = POLLING if "slurm" in profile else ()
-        start = [sys.executable, "-m", "snakemake", "--profile", profile, *words]
-        return [*start, *polling, "--configfile", "config.yaml"]
+        words += QUICK if "slurm" in profile else ()
+        if "slurm" in profile and not self.cluster.accounting:
+            words += ("--slurm-status-command", "squeue")
+        start = (sys.executable, "-m", "snakemake", "--profile", profile)
+        return [*start, *words, "--configfile", "config.yaml"]
 
-    def snakemake(self, *words: str, **options) -> subprocess.CompletedProcess:
-        """Run Snakemake to its end."""
+    def run(self, *command: str) -> subprocess.CompletedProcess:
+        """Run a command in the project's folder to its end."""
         return subprocess.run(
-            self.command(*words, **options),
+            command,
             cwd=self.folder,
             env=self.environment(),
             capture_output=True,
             text=True,
             check=False,
-            timeout=3 * PATIENCE_SECONDS,
+            timeout=6 * PATIENCE_SECONDS,
         )
+
+    def snakemake(self, *words: str, **options) -> subprocess.CompletedProcess:
+        """Run Snakemake to its end."""
+        return self.run(*self.command(*words, **options))
 
     @contextmanager
     def driver(self, *words: str, **options) -> Iterator[subprocess.Popen]:
-        """Run Snakemake beside the test; what it says is in ``driver.log``. Killed in the end if it still runs."""
+        """Run Snakemake beside the test, killed in the end if it still runs; ``said`` is what it says."""
         with (
             (self.folder / "driver.log").open("wb") as said,
             subprocess.Popen(
-                self.command(*words, **options), cwd=self.folder, env=self.environment(), stdout=said, stderr=said
+                self.command(*words, **options),
+                cwd=self.folder,
+                env=self.environment(),
+                stdout=said,
+                stderr=said,
             ) as process,
         ):
             try:
@@ -122,19 +139,37 @@ class Project:
         """Let a program go on that stands still."""
         (self.faults / f"{program}.go").touch()
 
+    def unlock(self) -> None:
+        """What Snakemake asks for after its driver was killed."""
+        done = self.snakemake("--unlock")
+        if done.returncode:
+            raise RuntimeError(done.stderr)
+
     def wait_for_queue(self) -> None:
         """Wait until no job of the cluster is left."""
-        wait_until(lambda: not self.cluster.jobs("PENDING", "RUNNING", "COMPLETING"), "an empty queue", PATIENCE_SECONDS)
+        wait_until(
+            lambda: not self.cluster.jobs("PENDING", "RUNNING", "COMPLETING"),
+            "an empty queue",
+            PATIENCE_SECONDS,
+        )
 
     def restore(self) -> None:
         """Put everything back as the undisturbed run left it."""
         self.cluster.attempt("scancel", "--full", "--signal=KILL", "--user", str(os.getuid()))
         self.wait_for_queue()
+        shutil.rmtree(self.folder / "logs", ignore_errors=True)
         for name in KEPT:
             shutil.rmtree(self.folder / name, ignore_errors=True)
-            shutil.copytree(self.pristine / name, self.folder / name, symlinks=True, copy_function=shutil.copy2)
+            shutil.copytree(
+                self.pristine / name, self.folder / name, symlinks=True, copy_function=shutil.copy2
+            )
         shutil.rmtree(self.faults, ignore_errors=True)
         self.faults.mkdir()
+
+    def empty(self) -> None:
+        """Delete all results, logs and metadata: nothing has run yet."""
+        for name in ("results", "logs", ".snakemake"):
+            shutil.rmtree(self.folder / name, ignore_errors=True)
 
     def remove(self, *patterns: str) -> None:
         """Delete the artefacts that fit, as before the stage that makes them has run."""
@@ -150,11 +185,15 @@ class Project:
         return [name for name, data in artefacts(self.results).items() if data != self.expected.get(name)]
 
     def compare(self) -> tuple[int, int]:
-        """Lost and doubled lines over all artefacts, a missing file and one too many with all their lines."""
+        """Lost and doubled lines over all artefacts; of a file that is missing or too many, all its lines."""
         now = artefacts(self.results)
-        names = self.expected.keys() | now.keys()
-        pairs = [lost_and_doubled(self.expected.get(n, b""), now.get(n, b"")) for n in names if self.expected.get(n) != now.get(n)]
+        changed = [n for n in self.expected.keys() | now.keys() if self.expected.get(n) != now.get(n)]
+        pairs = [lost_and_doubled(self.expected.get(n, b""), now.get(n, b"")) for n in changed]
         return sum(lost for lost, _ in pairs), sum(doubled for _, doubled in pairs)
+
+    def said(self) -> str:
+        """What the last driver said."""
+        return (self.folder / "driver.log").read_text()
 
 
 def finished_project(folder: Path, cluster: Cluster) -> Project:
@@ -171,6 +210,8 @@ def finished_project(folder: Path, cluster: Cluster) -> Project:
     if first.returncode:
         raise RuntimeError(first.stdout[-2000:] + first.stderr[-8000:])
     for name in KEPT:
-        shutil.copytree(project.folder / name, project.pristine / name, symlinks=True, copy_function=shutil.copy2)
+        shutil.copytree(
+            project.folder / name, project.pristine / name, symlinks=True, copy_function=shutil.copy2
+        )
     project.expected = artefacts(project.results)
     return project

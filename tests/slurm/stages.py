@@ -41,10 +41,17 @@ STAGES = [
     ),
     Stage(
         *("baseline", "build_baseline", "tiny/raw/evaluation.json"),
-        ("tiny/raw/evaluation.json", "tiny/raw/checkpoint/*", "tiny/raw/training_curve.tsv*", "tiny/raw/channel_fvu*"),
+        (
+            "tiny/raw/evaluation.json",
+            "tiny/raw/checkpoint/*",
+            "tiny/raw/training_curve.tsv*",
+            "tiny/raw/channel_fvu*",
+        ),
         stop_before=2,
     ),
-    _in_run("top activations", "encode_activations", "node_stats.tsv", "node_stats.tsv.json", "top_activations*"),
+    _in_run(
+        "top activations", "encode_activations", "node_stats.tsv", "node_stats.tsv.json", "top_activations*"
+    ),
     _in_run("selection", "select_nodes", "selected_nodes.tsv", "selected_nodes.tsv.json", is_local=True),
     _in_run("seqlets", "write_seqlets", "seqlets/manifest.tsv", "seqlets/*"),
     _in_run("motifs", "discover_motifs", "motifs/chunk_0.tsv", "motifs/*_0.*", stop_before=4),
@@ -52,12 +59,32 @@ STAGES = [
     _in_run("matches", "match_motifs", "motifs/matches.tsv", "motifs/matches.tsv.json"),
     _in_run("clusters", "cluster_motifs", "motif_clusters.tsv", "motif_clusters.*"),
     _in_run("null sets", "write_null_sets", "nulls/genome/motifs.tsv", "nulls/genome/[ms][ot]*"),
-    _in_run("calibration", "calibrate_nulls", "calibration.tsv", "calibration.*", "null_*", "matches.*", is_local=True),
+    _in_run(
+        "calibration",
+        "calibrate_nulls",
+        "calibration.tsv",
+        "calibration.*",
+        "null_*",
+        "matches.*",
+        is_local=True,
+    ),
     _in_run("map", "embed_nodes", "umap.tsv", "umap.tsv.json"),
     _in_run("repeats", "measure_repeats", "repeats.tsv", "repeats.tsv.json"),
     _in_run("specificity", "measure_specificity", "specificity.tsv", "specificity.tsv.json"),
     _in_run("nodes", "summarise_nodes", "nodes.tsv", "nodes.tsv.json", is_local=True),
     _in_run("page", "build_page", "atlas/index.html", stop_before=1),
     Stage("scoreboard", "score_runs", "scoreboard.tsv", ("scoreboard.tsv*",), stop_before=2),
-    Stage("summary", "summarise_runs", "summary.tsv", ("summary.*", "scoreboard.[sp]*"), stop_before=3, is_local=True),
+    Stage(
+        "summary",
+        "summarise_runs",
+        "summary.tsv",
+        ("summary.*", "scoreboard.[sp]*"),
+        stop_before=3,
+        is_local=True,
+    ),
 ]
+
+
+def stage_of(program: str) -> Stage:
+    """The stage of a program."""
+    return next(stage for stage in STAGES if stage.program == program)

@@ -1,0 +1,177 @@
+"""Jobs, nodes, disks and drivers that fail: the run ends in the bytes of a run that nothing disturbed."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from cluster import wait_until
+from project import PATIENCE_SECONDS, Project
+from stages import RUN, stage_of
+
+pytestmark = pytest.mark.slurm
+
+TRAINING, MAP = stage_of("train_sae"), stage_of("embed_nodes")
+TRAINED_STEPS = 40  # a state is saved after each: half-way is some way behind us
+
+
+def saving(project: Project) -> dict:
+    """The project's config with a resume state after every training step."""
+    return {**project.config, "sae": {**project.config["sae"], "checkpoint_seconds": 1e-9}}
+
+
+@contextmanager
+def half_trained(project: Project) -> Iterator[tuple[subprocess.Popen, str]]:
+    """A driver whose training job stands still with states behind it, and the job's number."""
+    project.remove(*TRAINING.removed)
+    project.lay("train_sae", f"hold {TRAINED_STEPS}")
+    with project.driver(f"results/{TRAINING.target}", config=saving(project)) as driver:
+        project.wait_for_hold("train_sae")
+        (number,) = project.cluster.jobs("RUNNING")
+        yield driver, str(number)
+
+
+def ended_well(project: Project, driver: subprocess.Popen) -> None:
+    assert driver.wait(PATIENCE_SECONDS) == 0, project.said()
+
+
+def resumed(project: Project) -> None:
+    """The training that ended went on from a state."""
+    log = project.results / "logs" / Path(RUN).parent / Path(RUN).name / "train_sae.log"
+    assert f"resuming at step {TRAINED_STEPS - 1} of" in log.read_text()
+
+
+def test_a_cancelled_training_goes_on(project, record):
+    with half_trained(project) as (driver, number):
+        project.cluster.run("scancel", number)
+        ended_well(project, driver)
+    resumed(project)
+    record("scancel of the job", TRAINING, "a retry, from the last state", project)
+
+
+def test_a_training_whose_node_goes_down_goes_on(project, record):
+    with half_trained(project) as (driver, number):
+        project.cluster.run("scontrol", "update", "nodename=gpu01", "state=down", "reason=test")
+        wait_until(lambda: "RUNNING" not in project.cluster.state(number), "the job to leave its node", 60)
+        project.cluster.run("scontrol", "update", "nodename=gpu01", "state=resume")
+        ended_well(project, driver)
+    resumed(project)
+    record("the node goes down", TRAINING, "SLURM queues the job again; from the last state", project)
+
+
+def test_a_preempted_training_goes_on(project, record):
+    with half_trained(project) as (driver, number):
+        urgent = ("sbatch", "-p", "urgent", "--gpus=2", "-o", "/dev/null", "--wrap", "sleep 3")
+        project.cluster.run(*urgent)
+        wait_until(lambda: "RUNNING" not in project.cluster.state(number), "the job to be preempted", 60)
+        ended_well(project, driver)
+    resumed(project)
+    record("preempted by an urgent job", TRAINING, "queued again; from the last state", project)
+
+
+def test_a_job_over_its_time_gets_more(project, record):
+    project.remove(*MAP.removed)
+    project.lay("embed_nodes", "sleep 600")
+    done = project.snakemake(f"results/{MAP.target}", "--set-resources", "embed_nodes:runtime=attempt")
+    assert done.returncode == 0, done.stderr
+    times = [(job["JobState"], job["TimeLimit"]) for job in project.cluster.finished()[-2:]]
+    assert times == [("TIMEOUT", "1"), ("COMPLETED", "2")]
+    record("over its time", MAP, "a retry with more time", project)
+
+
+def test_a_job_over_its_memory_gets_more(project, accounting_cluster, record):
+    project = replace(project, cluster=accounting_cluster)
+    project.remove(*MAP.removed)
+    project.lay("embed_nodes", "allocate 2600")
+    done = project.snakemake(f"results/{MAP.target}", "--set-resources", "embed_nodes:mem_mb=2000*attempt")
+    assert done.returncode == 0, done.stderr
+    jobs = [(job["JobState"], job["Tres"].split(",")[1]) for job in accounting_cluster.finished()[-2:]]
+    assert jobs == [("OUT_OF_MEMORY", "mem=2000M"), ("COMPLETED", "mem=4000M")]
+    record("over its memory", MAP, "a retry with more memory", project)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="a small file system of its own needs root")
+@pytest.mark.parametrize("program", ["train_sae", "encode_activations", "write_seqlets", "calibrate_nulls"])
+def test_a_full_disk(project, record, program):
+    stage = stage_of(program)
+    project.remove(*stage.removed)
+    with small_disk(project, room_bytes=2 << 10) as ballast:
+        full = project.snakemake(f"results/{stage.target}", "--retries", "0", config=saving(project))
+        assert full.returncode != 0
+        assert "No space left on device" in full.stdout + full.stderr
+        assert project.incomplete() == []
+        ballast.unlink()
+        again = project.snakemake(f"results/{stage.target}", config=saving(project))
+        assert again.returncode == 0, again.stderr
+        record("the disk is full", stage, "space, and the same command again", project)
+
+
+@contextmanager
+def small_disk(project: Project, room_bytes: int) -> Iterator[Path]:
+    """The results on a file system of their own with so much room; the file that fills it is given."""
+    disk, kept = project.results, project.folder / "results on another disk"
+    disk.rename(kept)
+    disk.mkdir()
+    size = sum(path.stat().st_size + 8192 for path in kept.rglob("*")) + (64 << 20)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(disk)], check=True)
+    try:
+        shutil.copytree(kept, disk, dirs_exist_ok=True, copy_function=shutil.copy2)
+        ballast = disk / ".ballast"
+        with ballast.open("wb") as file:
+            os.posix_fallocate(file.fileno(), 0, shutil.disk_usage(disk).free - room_bytes)
+        yield ballast
+    finally:
+        subprocess.run(["umount", str(disk)], check=True)
+        disk.rmdir()
+        kept.rename(disk)
+
+
+def test_outputs_deleted_by_hand_come_back(project, record):
+    gone = [stage_of(name).target for name in ("collect_motifs", "measure_repeats", "summarise_runs")]
+    project.remove(*gone)
+    done = project.snakemake(*(f"results/{name}" for name in gone))
+    assert done.returncode == 0, done.stderr
+    record("outputs deleted by hand", stage_of("collect_motifs"), "the same command again", project)
+
+
+def test_a_second_driver_is_refused(project, record):
+    project.remove(*MAP.removed)
+    project.lay("embed_nodes", "hold 1")
+    with project.driver(f"results/{MAP.target}") as driver:
+        project.wait_for_hold("embed_nodes")
+        second = project.snakemake(f"results/{MAP.target}")
+        assert second.returncode != 0
+        assert "cannot be locked" in second.stdout + second.stderr
+        assert len(project.cluster.jobs("RUNNING", "PENDING")) == 1
+        project.release("embed_nodes")
+        ended_well(project, driver)
+    record("a second driver on the folder", MAP, "the second is refused, the first goes on", project)
+
+
+def test_files_that_are_seen_late(project, record):
+    stage = stage_of("write_seqlets")
+    project.remove(*stage.removed)
+    project.lay("write_seqlets", "late 12")
+    done = project.snakemake(f"results/{stage.target}")
+    assert done.returncode == 0, done.stderr
+    record("files are seen 12 s late", stage, "Snakemake waits (latency-wait)", project)
+
+
+def test_a_driver_that_is_interrupted_cancels_its_jobs(project, record):
+    project.remove(*MAP.removed)
+    project.lay("embed_nodes", "hold 1")
+    with project.driver(f"results/{MAP.target}") as driver:
+        project.wait_for_hold("embed_nodes")
+        driver.send_signal(2)
+        assert driver.wait(PATIENCE_SECONDS) != 0
+    project.wait_for_queue()
+    assert project.incomplete() == []
+    again = project.snakemake(f"results/{MAP.target}")
+    assert again.returncode == 0, again.stderr
+    record("Ctrl-C on the driver", MAP, "its jobs are cancelled; the same command again", project)
