@@ -2,9 +2,9 @@
 
     PYTHONPATH=scripts python tests/benchmarks/slurm_overhead.py [--nodes 30] [--repeats 5] [--jobs 40]
 
-Finishes the tiny run of the tests first (a minute). Then, in turn: the motifs of some nodes as one job a node,
-and the motifs of all nodes in the run's chunks; and jobs of no work at all, for the bare cost of a job. Wall
-seconds of a driver from start to end, CPU seconds of the machine meanwhile (driver, SLURM's servers and jobs).
+Finishes the tiny run of the tests first (a minute). Then, in turn: the motifs of some nodes as one job a
+node, and the motifs of all nodes in the run's chunks; and jobs of no work at all, for the bare cost of a job.
+Wall seconds of a driver from start to end, CPU seconds of the machine meanwhile (driver, servers and jobs).
 """
 
 from __future__ import annotations
@@ -16,9 +16,8 @@ import tempfile
 import time
 from pathlib import Path
 
-TESTS = Path(__file__).resolve().parents[1]
-for folder in ("slurm", "workflow", "."):
-    sys.path.insert(0, str(TESTS / folder))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "workflow"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "slurm"))
 
 from cluster import Cluster
 from project import Project, finished_project

@@ -44,9 +44,9 @@ JobRequeue=1
 JobCompType=jobcomp/filetxt
 JobCompLoc={folder}/log/jobcomp.log
 GresTypes=gpu
-NodeName=DEFAULT NodeHostname={host} NodeAddr=127.0.0.1 RealMemory=64000 State=UNKNOWN
-NodeName=cpu01 Port={cpu01} CPUs=4
-NodeName=gpu01 Port={gpu01} CPUs=8 Gres=gpu:2
+NodeName=DEFAULT RealMemory=64000 State=UNKNOWN
+NodeName=cpu01 NodeHostname={host} NodeAddr=127.0.0.1 Port={cpu01} CPUs=4
+NodeName=gpu01 NodeHostname={host} NodeAddr=127.0.0.1 Port={gpu01} CPUs=8 Gres=gpu:2
 PartitionName=cpu Nodes=cpu01 Default=YES MaxTime=4-0 DefMemPerCPU=500 State=UP
 PartitionName=gpu Nodes=gpu01 MaxTime=4-0 DefMemPerCPU=500 GraceTime={grace} PriorityTier=1 State=UP
 PartitionName=urgent Nodes=gpu01 MaxTime=4-0 DefMemPerCPU=500 PriorityTier=10 PreemptMode=OFF State=UP

@@ -5,7 +5,7 @@ A fault is a file ``$FAULTS/{program}`` that holds one of
     hold N          say so in ``{program}.held``, and wait before the N-th file is given its final name
     allocate MB     take so much memory, and keep it for a minute
     sleep SECONDS   do nothing for so long before the program starts
-    late SECONDS    the program runs; what it wrote is seen only so much later, as on a slow shared file system
+    late SECONDS    the program runs; what it wrote is seen only later, as on a slow shared file system
 """
 
 import atexit
