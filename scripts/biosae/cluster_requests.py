@@ -250,8 +250,12 @@ def _examine_account(
     here = {"", *(partition.name for partition in partitions)}
     usable = [entry for entry in own if entry.partition in here]
     usable = [entry for entry in usable if (entry.account in chosen if chosen else entry.default)]
-    if not names and not usable and cluster.enforces_accounts:
-        found.add(request.rule, f"no account given, and user {cluster.user} has no default of {theirs}")
+    if partitions and not usable and cluster.enforces_accounts:
+        where = ", ".join(partition.name for partition in partitions)
+        if not names:
+            found.add(request.rule, f"no account given, and user {cluster.user} has no default of {theirs}")
+        elif chosen & {entry.account for entry in own}:
+            found.add(request.rule, f"account {names[0]} of user {cluster.user} is not for partition {where}")
     if request.qos and usable and not any(request.qos.lower() in entry.qos for entry in usable):
         there = ", ".join(sorted({name for entry in usable for name in entry.qos})) or "none"
         problem = f"QOS {request.qos} is none that user {cluster.user} may use there (there are {there})"

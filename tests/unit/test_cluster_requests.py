@@ -142,6 +142,14 @@ def test_accounts_that_are_enforced(request_, account, words):
     assert faults(request_, on=ENFORCING, account=account) == ([words] if words else [], [])
 
 
+def test_an_account_for_another_partition_alone():
+    elsewhere = (*ACCOUNTS, Association("gpus", "gpu", frozenset({"normal"})))
+    on = replace(ENFORCING, associations=elsewhere)
+    wrong = Request("a", ("cpu",), accounts=("gpus",))
+    assert faults(wrong, on=on) == (["account gpus of user ada is not for partition cpu"], [])
+    assert faults(wrong, on=replace(on, enforces_accounts=False, enforces_qos=False)) == ([], [])
+
+
 def test_a_user_without_account():
     none = replace(ENFORCING, associations=())
     assert faults(Request("a"), on=none)[0] == ["SLURM asks for an account, and user ada has none"]

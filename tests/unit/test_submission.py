@@ -98,6 +98,12 @@ def test_a_cluster_of_this_machine_alone_sees_all_paths(check, in_memory):
     assert check(paths={"results": in_memory}, stand_ins={"nodes": nodes}) == []
 
 
+def test_one_node_elsewhere_is_enough_to_need_shared_paths(check, in_memory):
+    nodes = stand_in_slurm.NODES.replace("|n1|", f"|{socket.gethostname()}|")
+    with pytest.raises(ClusterError, match="compute nodes do not see"):
+        check(paths={"results": in_memory}, stand_ins={"nodes": nodes})
+
+
 def test_a_local_disk_is_a_warning(check, monkeypatch, tmp_path):
     monkeypatch.setattr(submission, "read_mounts", lambda: [Mount(tmp_path.resolve(), "ext4")])
     (warning,) = check(paths={"results": tmp_path})
