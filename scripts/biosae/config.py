@@ -12,7 +12,7 @@ from pathlib import Path
 import yaml
 from jsonschema import Draft202012Validator
 
-from biosae.config_inputs import check_inputs, data_store, encoded_store, store_files
+from biosae.config_inputs import check_inputs, check_results, data_store, encoded_store, store_files
 from biosae.errors import ConfigError
 from biosae.recipes import Recipe, recipe_of
 from biosae.roles import DATA, SHAPELESS, TRAINED_KINDS, TRAINED_ROLES
@@ -24,6 +24,7 @@ __all__ = [
     "TRAINED_KINDS",
     "TRAINED_ROLES",
     "check_inputs",
+    "check_results",
     "data_store",
     "encoded_store",
     "layer_of",

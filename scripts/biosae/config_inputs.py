@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 
@@ -109,4 +110,28 @@ def check_inputs(config: dict, made_here: str | None = None) -> None:
             + "\n".join(f"  {line}" for line in problems)
             + "\n ",
             mend="correct the paths in the config; they are relative to the folder where snakemake runs",
+        )
+
+
+def check_results(config: dict) -> None:
+    """Check that the folders of results can be made, or written into, without making any.
+
+    Raises:
+        ConfigError: names what stands in the way.
+    """
+    results = Path(config["results"])
+    for folder in (results, results / config["layer"]["name"]):
+        # the nearest thing that is there; a link that leads nowhere is there too, and in the way
+        there = next(path for path in (folder, *folder.absolute().parents) if os.path.lexists(path))
+        if not there.is_dir():
+            got = f"{there} is a link that leads nowhere" if there.is_symlink() else f"{there} is no folder"
+        elif not os.access(there, os.W_OK | os.X_OK):
+            got = f"{there} may not be written to by this user, or its file system is read-only"
+        else:
+            continue
+        raise ConfigError(
+            "The results cannot be written",
+            got=got,
+            where=f"results: {config['results']}",
+            mend="set results in the config to a folder that you may write to",
         )

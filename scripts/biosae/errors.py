@@ -46,3 +46,11 @@ class InputError(BiosaeError):
 
 class ContractError(BiosaeError):
     """A table or file does not fit the contract that the next stage relies on."""
+
+
+class ClusterError(BiosaeError):
+    """SLURM would refuse what is about to be asked of it, or let it wait for ever."""
+
+
+class NoClusterError(ClusterError):
+    """SLURM's commands are not there, or its controller does not answer."""

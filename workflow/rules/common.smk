@@ -24,6 +24,7 @@ try:
     LAYER = configuration.layer_of(CONFIG)
     RESULTS = CONFIG["results"].rstrip("/")
     SYNTHETIC = f"{RESULTS}/world"
+    configuration.check_results(CONFIG)
     configuration.check_inputs(CONFIG, SYNTHETIC if CONFIG["synthetic"] else None)
     node_inputs.check_node_inputs(
         CONFIG, [f"{RESULTS}/{LAYER.name}", *([SYNTHETIC] if CONFIG["synthetic"] else [])]
