@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -55,11 +56,39 @@ def test_a_cancelled_training_goes_on(project, record):
     record("scancel of the job", TRAINING, "a retry, from the last state", project)
 
 
+def test_a_driver_that_is_killed_leaves_a_job_that_is_not_done_twice(project, record):
+    with half_trained(project) as (driver, number):
+        driver.send_signal(signal.SIGKILL)
+    target = f"results/{TRAINING.target}"
+    locked = project.snakemake(target, config=saving(project))
+    assert locked.returncode != 0
+    assert "cannot be locked" in locked.stdout + locked.stderr
+    project.unlock()
+    refused = project.snakemake(target, config=saving(project))
+    assert refused.returncode != 0
+    assert "SLURM jobs of an earlier driver are still in the queue" in refused.stderr
+    assert f"scancel {number};" in refused.stderr
+    assert list(project.cluster.jobs("RUNNING", "PENDING")) == [int(number)], "nothing was submitted"
+    project.cluster.run("scancel", number)
+    project.wait_for_queue()
+    again = project.snakemake(target, config=saving(project))
+    assert again.returncode == 0, again.stderr
+    resumed(project)
+    record(
+        "kill -9 of the driver alone", TRAINING, "refused while the job runs; scancel, then again", project
+    )
+
+
 def test_a_training_whose_node_goes_down_goes_on(project, record):
     with half_trained(project) as (driver, number):
+        process = project.wait_for_hold("train_sae")
         project.cluster.run("scontrol", "update", "nodename=gpu01", "state=down", "reason=test")
-        wait_until(lambda: "RUNNING" not in project.cluster.state(number), "the job to leave its node", 60)
+        wait_until(lambda: not Path(f"/proc/{process}").exists(), "the end of what ran there", 60)
+        assert project.cluster.state(number) == "PENDING"
         project.cluster.run("scontrol", "update", "nodename=gpu01", "state=resume")
+        project.cluster.run(
+            "scontrol", "update", f"jobid={number}", "starttime=now"
+        )  # SLURM waits two minutes
         ended_well(project, driver)
     resumed(project)
     record("the node goes down", TRAINING, "SLURM queues the job again; from the last state", project)
@@ -168,7 +197,7 @@ def test_a_driver_that_is_interrupted_cancels_its_jobs(project, record):
     project.lay("embed_nodes", "hold 1")
     with project.driver(f"results/{MAP.target}") as driver:
         project.wait_for_hold("embed_nodes")
-        driver.send_signal(2)
+        driver.send_signal(signal.SIGINT)
         assert driver.wait(PATIENCE_SECONDS) != 0
     project.wait_for_queue()
     assert project.incomplete() == []

@@ -64,7 +64,7 @@ def requests_of_jobs():
 if workflow.is_main_process:
 
     from snakemake.logging import logger
-    from biosae import cluster_requests, submission
+    from biosae import cluster_requests, earlier_jobs, submission
 
     if workflow.output_settings.dryrun and any(
         "slurm_partition" in kind.resources for kind in workflow.rules
@@ -78,6 +78,7 @@ if workflow.is_main_process:
 onstart:
     if workflow.executor_plugin.name == "slurm":
         try:
+            earlier_jobs.check_no_earlier_jobs(os.getcwd())
             requests, later = requests_of_jobs()
             submission.check_submission(
                 requests,
