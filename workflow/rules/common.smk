@@ -6,6 +6,7 @@ import json
 import os
 import re
 import sys
+from functools import cache
 from pathlib import Path
 
 LIBRARY = Path(workflow.basedir).parent / "scripts"
@@ -86,6 +87,12 @@ def store(folder):
         return synthetic_store(folder.removeprefix(f"{SYNTHETIC}/activations/").rstrip("/"))
     if folder.startswith(f"{PERMUTED}/"):
         return [f"{folder}/activations_0.h5", f"{folder}/intervals.tsv"]
+    return list(listed(folder))
+
+
+@cache
+def listed(folder):
+    """The files of a given store; looked up once, since many jobs read it and it may lie far away."""
     return configuration.store_files(folder)
 
 
@@ -163,26 +170,22 @@ def stage_settings(wildcards):
     return json.dumps({"options": settings, "code": code(program)}, sort_keys=True)
 
 
-def siblings(name):
-    """Trained runs that differ from this one in the seed alone."""
-    own = {**RUNS[name], "seed": None}
-    return [other for other in TRAINED if other != name and {**RUNS[other], "seed": None} == own]
-
-
 COMPARISONS = [
     word for sae, own in configuration.nulls_of(CONFIG).items() for word in ("--compare", sae, *own)
 ]
-SEEDED = [name for name in TRAINED if siblings(name)]
+# trained runs that differ in the seed alone
+SIBLINGS = configuration.siblings_of({name: RUNS[name] for name in TRAINED})
+SEEDED = [name for name in TRAINED if SIBLINGS[name]]
 
 
 def of_siblings(name):
     """An input function: this file of each sibling."""
-    return lambda wildcards: [f"{LAYER_DIR}/{run}/{name}" for run in siblings(wildcards.run)]
+    return lambda wildcards: [f"{LAYER_DIR}/{run}/{name}" for run in SIBLINGS[wildcards.run]]
 
 
 def compared_with(name):
     """Folders of the runs that this one is compared with by where nodes fire."""
-    seeds = [f"{LAYER_DIR}/{run}" for run in siblings(name)]
+    seeds = [f"{LAYER_DIR}/{run}" for run in SIBLINGS.get(name, [])]
     others = node_inputs.other_runs(CONFIG, f"{LAYER_DIR}/{name}")
     return seeds + [folder for folder in others if folder not in seeds]
 
