@@ -1,7 +1,7 @@
 # Seqlets -> motifs -> matches.
 #
 # Reads:  {run}/seqlets/, the motif database
-# Writes: {run}/motifs/chunk_{i}.{meme,tsv}, status_{i}.tsv, held_out_{i}.tsv.gz,
+# Writes: {run}/motifs/chunk_{i}.{meme,tsv}, status_{i}.tsv (failed_{i}.tsv where nodes failed), held_out_{i}.tsv.gz,
 #         meme/{rank}_n{node}/meme.txt, motifs.tsv, motifs.meme, held_out.tsv.gz,
 #         motifs/matches.tsv (nulls.smk calibrates them),
 #         tomtom/{rank}_n{node}/tomtom.tsv, motif_clusters.{tsv,meme}; kernels/: compiled code
