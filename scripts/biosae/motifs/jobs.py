@@ -6,6 +6,7 @@ streme, of one node a thread) and the rows of all nodes (some kB each).
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
@@ -39,8 +40,8 @@ def nodes_of_folder(folder: Path) -> list[NodeInput]:
         raise InputError("A folder holds no FASTA of a node", where=folder, expected="{rank}_n{node}.fa")
     nodes = sorted((NodeInput(*parse_file_name(path), path) for path in paths), key=lambda node: node.rank)
     for key in ("rank", "node"):
-        values = [getattr(node, key) for node in nodes]
-        twice = sorted({value for value in values if values.count(value) > 1})
+        counts = Counter(getattr(node, key) for node in nodes)
+        twice = sorted(value for value, count in counts.items() if count > 1)
         if twice:
             raise InputError(f"Two FASTA files have the same {key}", got=twice[:5], where=folder)
     return nodes
