@@ -235,4 +235,4 @@ EVERY_SAE = [
 ]
 FINAL = per_run(*EVERY_RUN)
 FINAL += [f"{LAYER_DIR}/{run}/{name}" for run in SAES for name in EVERY_SAE]
-FINAL += [f"{RESULTS}/summary.tsv"]
+FINAL += [f"{RESULTS}/summary.tsv", f"{KERNELS}/sae.txt", f"{KERNELS}/compiled.txt"]
