@@ -112,7 +112,7 @@ def test_a_dry_run_names_every_environment_and_makes_none(copy, conda):
 
 def test_environments_are_made_once_and_are_active_in_their_jobs(copy, conda):
     folder, config = copy
-    targets = [f"{RUN}/figures/training_curve.svg", f"{RUN}/figures/quality.svg", f"{RUN}/umap.tsv"]
+    targets = [f"{RUN}/figures/training_curve.svg", f"{RUN}/figures/quality.svg", f"{RUN}/jaccard.tsv"]
     before = [(folder / target).read_bytes() for target in targets]
     names = ("atlas", "analysis", "sae")  # of every job of the graph; the SAE's own do not run
     atlas, analysis, sae = ((folder / "envs" / f"{name}.yaml").read_text() for name in names)
@@ -122,7 +122,7 @@ def test_environments_are_made_once_and_are_active_in_their_jobs(copy, conda):
         result = conda.snakemake(folder, config, *targets, "--rerun-triggers", "mtime")
         assert result.returncode == 0, result.stderr
         assert sorted(conda.made()) == sorted([atlas, analysis, sae])
-        used = {"plot_training": atlas, "plot_quality": atlas, "embed_nodes": analysis}
+        used = {"plot_training": atlas, "plot_quality": atlas, "compute_jaccard": analysis}
         assert conda.started() == used
         assert [(folder / target).read_bytes() for target in targets] == before
 
