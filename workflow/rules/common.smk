@@ -72,8 +72,8 @@ MATCH_OPTIONS = configuration.options(
 
 
 def code(program):
-    """Hash of the code that a program uses: a changed module re-runs its users."""
-    return code_hash(program, LIBRARY)
+    """Hash of the code that a program uses: a changed module re-runs its users. `-n` shows it as a reason."""
+    return f"code of {program}.py and the modules it imports: {code_hash(program, LIBRARY)}"
 
 
 def section(name, *only):
@@ -167,7 +167,7 @@ def stage_settings(wildcards):
         "tomtom": (MATCH_OPTIONS, "match_motifs"),
     }
     settings, program = stages[wildcards.stage]
-    return json.dumps({"options": settings, "code": code(program)}, sort_keys=True)
+    return json.dumps({"options": settings, "code": code_hash(program, LIBRARY)}, sort_keys=True)
 
 
 COMPARISONS = [
@@ -221,18 +221,27 @@ def stability_option(wildcards, input):
     return ["--stability", *files] if files else []
 
 
-# of every run, nulls included; what only a reader of one run wants is made for the SAEs, and by target for nulls
-EVERY_RUN = ["evaluation.json", "figures/quality.svg", "nodes.tsv"]
-EVERY_RUN += ["recovery.json"] if CONFIG["synthetic"] else []
-EVERY_SAE = [
-    "motifs.meme",
-    "motif_clusters.meme",
-    "jaccard.tsv",
-    "overlaps.tsv",
-    "figures/training_curve.svg",
-    "figures/umap.svg",
-    "atlas/index.html",
+# What README lists, so that a file that was deleted is made again: of every run, nulls included; what only a
+# reader of one run wants is made for the SAEs, and by target for nulls.
+EVERY_RUN = [
+    *("checkpoint/model.safetensors", "checkpoint/config.json", "training_curve.tsv", "evaluation.json"),
+    *("channel_fvu.tsv", "top_activations.parquet", "node_stats.tsv", "selected_nodes.tsv"),
+    *("seqlets/manifest.tsv", "seqlets/seqlets.bed.gz", "seqlets/background.fa"),
+    *("motifs.tsv", "motifs.meme", "held_out.tsv.gz", "motif_clusters.tsv", "motif_clusters.meme"),
+    *("matches.tsv", "calibration.tsv", "null_counts.tsv", "null_targets.tsv"),
+    *("specificity.tsv", "repeats.tsv", "nodes.tsv", "figures/quality.svg", "figures/quality.png"),
 ]
-FINAL = per_run(*EVERY_RUN)
+EVERY_RUN += ["recovery.json"] if CONFIG["synthetic"] else []
+EVERY_SAE = ["umap.tsv", "jaccard.tsv", "overlaps.tsv", "atlas/index.html"]
+EVERY_SAE += [
+    f"figures/{name}.{kind}"
+    for name in ("training_curve", "umap", "jaccard", "overlaps")
+    for kind in ("svg", "png")
+]
+FINAL = [f"{LAYER_DIR}/statistics.h5", *per_run(*EVERY_RUN)]
 FINAL += [f"{LAYER_DIR}/{run}/{name}" for run in SAES for name in EVERY_SAE]
-FINAL += [f"{RESULTS}/summary.tsv", f"{KERNELS}/sae.txt", f"{KERNELS}/compiled.txt"]
+FINAL += [f"{LAYER_DIR}/{run}/{name}" for run in SEEDED for name in ("stability.tsv", "stability_pairs.tsv")]
+FINAL += [f"{LAYER_DIR}/{run}/coactivation.tsv" for run in COMPARED]
+FINAL += [f"{RESULTS}/{name}" for name in ("summary.tsv", "summary.html", "scoreboard.tsv")]
+FINAL += [f"{RESULTS}/scoreboard.svg", f"{RESULTS}/scoreboard.png"]
+FINAL += [f"{KERNELS}/sae.txt", f"{KERNELS}/compiled.txt"]
