@@ -9,12 +9,14 @@ absolute path, so that the same input and seed give the same bytes.
 
 from __future__ import annotations
 
+import glob
 import gzip
 import hashlib
 import json
 import os
 import platform
 import shutil
+import socket
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -28,6 +30,7 @@ import yaml
 
 from biosae import __version__
 from biosae.errors import ContractError, InputError
+from biosae.locking import is_running
 
 SCHEMA_FOLDER = Path(__file__).resolve().parents[2] / "workflow" / "schemas"
 _WHOLE_FILE_BYTES = 64 * 2**20  # larger files are fingerprinted by size and both ends only
@@ -51,18 +54,27 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
 
 @contextmanager
 def atomic_directory(path: str | Path) -> Iterator[Path]:
-    """Yield a temporary folder beside ``path``; it replaces ``path`` whole on success."""
+    """Yield a temporary folder beside ``path``; it replaces ``path`` whole on success.
+
+    What a process of this machine that was killed left of it is removed.
+    """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent))
+    mark = f".{path.name}.{socket.gethostname()}."
+    for left in path.parent.glob(f"{glob.escape(mark)}*.tmp*"):
+        if not is_running(int(left.name.removeprefix(mark).split(".")[0])):
+            shutil.rmtree(left)
+    temporary = Path(tempfile.mkdtemp(prefix=f"{mark}{os.getpid()}.", suffix=".tmp", dir=path.parent))
+    old = temporary.with_name(f"{temporary.name}.old")
     temporary.chmod(0o755)  # mkdtemp makes 0700, which would hide results from a group
     try:
         yield temporary
-        if path.exists():
-            shutil.rmtree(path)
+        if path.exists():  # moved, not removed: half of an old folder could pass for a whole one
+            os.replace(path, old)
         os.replace(temporary, path)
     finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+        for folder in (temporary, old):
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def write_text(path: str | Path, text: str) -> None:

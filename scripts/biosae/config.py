@@ -16,7 +16,7 @@ from biosae.config_inputs import check_inputs, check_results, data_store, encode
 from biosae.errors import ConfigError
 from biosae.recipes import Recipe, recipe_of
 from biosae.roles import DATA, SHAPELESS, TRAINED_KINDS, TRAINED_ROLES
-from biosae.run_grid import layer_of, nulls_of, runs
+from biosae.run_grid import layer_of, nulls_of, runs, siblings_of
 
 __all__ = [
     "DATA",
@@ -30,10 +30,16 @@ __all__ = [
     "layer_of",
     "nulls_of",
     "runs",
+    "siblings_of",
     "store_files",
 ]
 
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?")
+
+
+def read_yaml(path: Path) -> object:
+    """The content of a YAML file, by libyaml where it is there: ten times as fast, and every job does it."""
+    return yaml.load(path.read_text(), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
 
 
 def load_config(config: dict, schema_path: Path) -> dict:
@@ -45,7 +51,7 @@ def load_config(config: dict, schema_path: Path) -> dict:
     Raises:
         ConfigError: lists every fault at once, each with its key.
     """
-    schema = yaml.safe_load(schema_path.read_text())
+    schema = read_yaml(schema_path)
     full = _complete(config, schema)
     faults = sorted(
         Draft202012Validator(schema).iter_errors(full), key=lambda fault: list(fault.absolute_path)
@@ -156,9 +162,9 @@ def run_options(config: dict, name: str) -> list[str]:
 
 def together_options(config: dict) -> list[str]:
     """Command-line options of ``train_sae`` for the SAEs of the grid, on one stream."""
-    words = options(_shared(config))
+    words, found = options(_shared(config)), runs(config)
     for name in joint_runs(config):
-        own = _own(runs(config)[name])
+        own = _own(found[name])
         words += ["--dictionary", name, *(f"{key}={str(value).lower()}" for key, value in own.items())]
     return words
 
@@ -171,7 +177,8 @@ def trained_runs(config: dict, *data: str) -> list[str]:
 
 def joint_runs(config: dict) -> list[str]:
     """The runs that ``train_together`` trains in one job: SAEs, so that a new baseline retrains none."""
-    return [name for name in trained_runs(config, "given") if runs(config)[name]["role"] == "sae"]
+    found = runs(config)
+    return [name for name in trained_runs(config, "given") if found[name]["role"] == "sae"]
 
 
 def _own(run: dict) -> dict:

@@ -81,3 +81,14 @@ def _is_there(path: Path, handle: IO[str]) -> bool:
         return os.path.samestat(path.stat(), os.fstat(handle.fileno()))
     except FileNotFoundError:
         return False
+
+
+def is_running(process: int) -> bool:
+    """Whether a process of this number runs on this machine."""
+    try:
+        os.kill(process, 0)  # signal 0 only asks
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True  # of another user
+    return True

@@ -34,6 +34,20 @@ def runs(config: dict) -> dict[str, dict]:
     return found
 
 
+def siblings_of(found: dict[str, dict]) -> dict[str, list[str]]:
+    """For each of these runs the others that differ from it in the seed alone, in their order."""
+    alike: dict[tuple, list[str]] = {}
+    for name, run in found.items():
+        alike.setdefault(_but_for_seed(run), []).append(name)
+    return {
+        name: [other for other in alike[_but_for_seed(run)] if other != name] for name, run in found.items()
+    }
+
+
+def _but_for_seed(run: dict) -> tuple:
+    return tuple(sorted((key, value) for key, value in run.items() if key != "seed"))
+
+
 def nulls_of(config: dict) -> dict[str, list[str]]:
     """For each SAE run the names of the baselines that it is compared with.
 

@@ -208,21 +208,21 @@ def clear_folder(folder: Path) -> None:
 
 def write_seqlets(seqlets: Seqlets, folder: Path, made_by: dict) -> None:
     """Write the node FASTA files, ``seqlets.bed.gz`` and, last, ``manifest.tsv`` into ``folder``."""
-    text = seqlets.letters.tobytes().decode("ascii")
-    width = seqlets.letters.shape[1]
     table = seqlets.table
-    spans = "chrom", "start", "end", "seqlet_rank", "activation"
-    records = list(zip(*(table[name].tolist() for name in spans), strict=True))
+    codes, chroms = pd.factorize(table["chrom"])
+    columns = [codes, *(table[name].to_numpy() for name in ("start", "end", "seqlet_rank", "activation"))]
     first = 0
     rows = seqlets.manifest[["rank", "node", "file", "n_seqlets"]].itertuples(index=False)
     for _, node, name, n_seqlets in progress(rows, what="FASTA", total=len(seqlets.manifest), unit="node"):
-        lines = []
-        for i in range(first, first + n_seqlets):
-            chrom, start, end, seqlet_rank, activation = records[i]
-            lines.append(
-                f">{chrom}:{start}-{end}(+) node={node} rank={seqlet_rank} act={activation:.4g}\n"
-                f"{text[i * width : (i + 1) * width]}\n"
-            )
+        own = slice(
+            first, first + n_seqlets
+        )  # as Python objects, all rows of 20,000 nodes would take gigabytes
+        records = zip(*(column[own].tolist() for column in columns), seqlets.letters[own], strict=True)
+        lines = [
+            f">{chroms[code]}:{start}-{end}(+) node={node} rank={seqlet_rank} act={activation:.4g}\n"
+            f"{letters.tobytes().decode('ascii')}\n"
+            for code, start, end, seqlet_rank, activation, letters in records
+        ]
         write_text(folder / name, "".join(lines))
         first += n_seqlets
     write_json(folder / "seqlets.bed.gz.json", made_by)
@@ -239,12 +239,14 @@ def bed_table(table: pd.DataFrame) -> pd.DataFrame:
     """
     table = table.sort_values(["chrom", "start", "end", "rank"], kind="stable", ignore_index=True)
     strongest = table.groupby("node")["activation"].transform("max")
+    pairs = table[["rank", "node"]].drop_duplicates()
+    names = {node: f"{rank}_n{node}" for rank, node in pairs.itertuples(index=False)}
     return pd.DataFrame(
         {
             "chrom": table["chrom"],
             "start": table["start"],
             "end": table["end"],
-            "name": [f"{rank}_n{node}" for rank, node in zip(table["rank"], table["node"], strict=True)],
+            "name": table["node"].map(names),
             "score": (1000 * table["activation"] / strongest).round().astype("int64"),
             "strand": "+",
             "activation": table["activation"].map("{:.6g}".format),

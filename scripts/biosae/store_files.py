@@ -9,7 +9,6 @@ from __future__ import annotations
 import io
 import json
 import logging
-import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,6 +19,7 @@ import h5py
 import numpy as np
 
 from biosae.errors import InputError
+from biosae.locking import is_running
 from biosae.store_layout import (
     Layout,
     direct_offset,
@@ -139,20 +139,9 @@ def remove_left_behind(folder: Path) -> None:
     """Remove unfinished activation files of runs that died on this machine."""
     for path in folder.glob(".activations_*.tmp"):
         match = _LEFT_BEHIND.fullmatch(path.name)
-        if match and not _runs(int(match[1])):
+        if match and not is_running(int(match[1])):
             _log.warning("removed %s, %d bytes left by a run that died", path, path.stat().st_size)
             path.unlink()
-
-
-def _runs(process: int) -> bool:
-    """Whether a process of this number runs on this machine."""
-    try:
-        os.kill(process, 0)  # signal 0 only asks
-    except ProcessLookupError:
-        return False
-    except OSError:
-        return True  # of another user
-    return True
 
 
 class _Sink(io.FileIO):

@@ -8,7 +8,10 @@ import stat
 import sys
 from pathlib import Path
 
+import pandas as pd
 import pytest
+
+from biosae.artefacts import write_table
 
 DATA = Path(__file__).resolve().parents[1] / "data" / "meme_suite_5.5.8"
 SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
@@ -58,6 +61,23 @@ def run_program(monkeypatch: pytest.MonkeyPatch, name: str, *arguments: object) 
     """Run ``scripts/{name}.py`` in this process with ``arguments``."""
     monkeypatch.setattr(sys, "argv", [name, *map(str, arguments)])
     runpy.run_path(str(SCRIPTS / f"{name}.py"))["main"]()
+
+
+def write_seqlets(folder: Path, content: dict[str, str]) -> Path:
+    """A seqlets folder with manifest: ``{rank}_n{node}.fa`` and its text for each node, no background."""
+    folder.mkdir(parents=True)
+    rows = []
+    for name, text in content.items():
+        (folder / name).write_text(text)
+        rank, node = (int(part) for part in name.removesuffix(".fa").split("_n"))
+        rows.append({"rank": rank, "node": node, "file": name, "n_seqlets": text.count(">")})
+    table = pd.DataFrame(rows, columns=["rank", "node", "file", "n_seqlets"])
+    drops = ["dropped_off_chromosome", "dropped_n", "dropped_overlap", "dropped_over_limit"]
+    table = table.assign(n_top=table["n_seqlets"], gc_share=0.5, repeat_share=0.0, **dict.fromkeys(drops, 0))
+    columns = ["rank", "node", "file", "n_seqlets", "n_top", *drops, "gc_share", "repeat_share"]
+    write_table(table[columns], folder / "manifest.tsv", "seqlet_manifest")
+    (folder / "background.fa").write_text("")
+    return folder
 
 
 def files_of(folder: Path) -> dict[str, bytes]:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import gzip
 import json
 import os
+import shutil
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -70,6 +72,40 @@ with artefacts.atomic_directory({str(path)!r}) as part:
 """
     assert killed(code) == -signal.SIGKILL
     assert not path.exists()
+    (left,) = tmp_path.iterdir()
+    assert [part.name for part in left.iterdir()] == ["1.txt"]
+    elsewhere = left.with_name(left.name.replace(socket.gethostname(), "another-machine"))
+    shutil.copytree(left, elsewhere)
+    with artefacts.atomic_directory(path):
+        assert not left.exists()  # what the dead process left
+        with artefacts.atomic_directory(path):  # a second writer leaves the first one's alone
+            assert len([part for part in tmp_path.iterdir() if part.name != elsewhere.name]) == 2
+    assert sorted(tmp_path.iterdir()) == sorted([path, elsewhere])
+
+
+@pytest.mark.parametrize("at", [1, 2])
+def test_killed_while_it_replaces_no_half_folder_stands(tmp_path, at):
+    """A folder that is half removed could pass for a whole one, where another file says what it is."""
+    path = tmp_path / "folder"
+    path.mkdir()
+    (path / "old.txt").touch()
+    code = f"""
+calls, original = [], os.replace
+def replace(*names):
+    calls.append(names)
+    if len(calls) == {at}:
+        os.kill(os.getpid(), signal.SIGKILL)
+    original(*names)
+os.replace = replace
+with artefacts.atomic_directory({str(path)!r}) as part:
+    (part / "new.txt").touch()
+"""
+    assert killed(code) == -signal.SIGKILL
+    assert ([p.name for p in path.iterdir()] == ["old.txt"]) if at == 1 else not path.exists()
+    with artefacts.atomic_directory(path) as part:
+        (part / "new.txt").touch()
+    assert [p.name for p in path.iterdir()] == ["new.txt"]
+    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_atomic_directory_replaces_the_old_folder_whole(tmp_path):

@@ -7,11 +7,19 @@ import shutil
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pytest
-from helpers_meme_suite import DATA, DATABASE, MEME_BODY, MEME_TEXT, files_of, run_program, stand_in
+from helpers_meme_suite import (
+    DATA,
+    DATABASE,
+    MEME_BODY,
+    MEME_TEXT,
+    files_of,
+    run_program,
+    stand_in,
+    write_seqlets,
+)
 
-from biosae.artefacts import read_table, write_table
+from biosae.artefacts import read_table
 from biosae.errors import BiosaeError, ConfigError, ContractError, InputError
 from biosae.motifs import jobs
 from biosae.motifs.formats import read_meme
@@ -23,7 +31,6 @@ NAMES = ["1_n5.fa", "2_n42.fa", "3_n127.fa", "4_n7.fa"]  # planted (half of 3_n1
 
 def write_run(folder: Path, names=NAMES) -> Path:
     """A seqlets folder with manifest."""
-    folder.mkdir(parents=True)
     planted = (DATA / "3_n127.fa").read_text()
     content = {
         "1_n5.fa": "".join(planted.splitlines(keepends=True)[:200]),
@@ -31,18 +38,7 @@ def write_run(folder: Path, names=NAMES) -> Path:
         "3_n127.fa": planted,
         "4_n7.fa": ">chr1:0-42(+) node=7\nTGGCTAATCTCTTACTATACTCCCGCTCCCCGCCCTGGCTCA\n",
     }
-    rows = []
-    for name in names:
-        (folder / name).write_text(content[name])
-        rank, node = (int(part) for part in name.removesuffix(".fa").split("_n"))
-        rows.append({"rank": rank, "node": node, "file": name, "n_seqlets": content[name].count(">")})
-    table = pd.DataFrame(rows, columns=["rank", "node", "file", "n_seqlets"])
-    drops = ["dropped_off_chromosome", "dropped_n", "dropped_overlap", "dropped_over_limit"]
-    table = table.assign(n_top=table["n_seqlets"], gc_share=0.5, repeat_share=0.0, **dict.fromkeys(drops, 0))
-    columns = ["rank", "node", "file", "n_seqlets", "n_top", *drops, "gc_share", "repeat_share"]
-    write_table(table[columns], folder / "manifest.tsv", "seqlet_manifest")
-    (folder / "background.fa").write_text("")
-    return folder
+    return write_seqlets(folder, {name: content[name] for name in names})
 
 
 def discover_chunks(monkeypatch, seqlets: Path, run: Path, chunks: int, *more: object) -> None:
@@ -252,18 +248,19 @@ def test_a_failed_node_does_not_lose_the_others(tmp_path, monkeypatch, meme_on_p
     seqlets = write_run(tmp_path / "seqlets")
     (meme_on_path / "fail").touch()
     run = tmp_path / "run"
-    with pytest.raises(BiosaeError, match=r"failed for 1 of 4 nodes.*2_n42.*no memory"):
+    with pytest.raises(BiosaeError, match=r"(?s)failed for 1 of 4 nodes:\n  2_n42: .*no memory"):
         discover_chunks(monkeypatch, seqlets, run, 1, "--engine", "meme")
-    status = read_table(run / "motifs" / "status_0.tsv", "motif_status").set_index("rank")
+    status = read_table(run / "motifs" / "failed_0.tsv", "motif_status").set_index("rank")
     assert status["status"].to_dict() == {1: "ok", 2: "failed", 3: "ok", 4: "too_few"}
     assert "no memory" in status.loc[2, "message"]
-    assert not (run / "motifs" / "chunk_0.tsv").exists()
+    assert sorted(files_of(run / "motifs")) == ["failed_0.tsv", "failed_0.tsv.json"]
     assert sorted(path.name for path in (run / "meme").iterdir()) == ["1_n5", "3_n127", "4_n7"]
-    assert str(tmp_path) not in (run / "motifs" / "status_0.tsv").read_text()
+    assert str(tmp_path) not in (run / "motifs" / "failed_0.tsv").read_text()
     (meme_on_path / "fail").unlink()
     before = len((meme_on_path / "meme.calls").read_text().splitlines())
     discover_chunks(monkeypatch, seqlets, run, 1, "--engine", "meme")
     assert len((meme_on_path / "meme.calls").read_text().splitlines()) == before + 1  # the failed node only
+    assert not list((run / "motifs").glob("failed_0.tsv*"))
     assert read_table(run / "motifs" / "chunk_0.tsv", "motif_chunk")["rank"].tolist() == [1, 1, 2, 2, 3, 3]
 
 

@@ -1,14 +1,22 @@
 """The pins of the conda environments equal those of requirements.txt, and nothing used is unpinned."""
 
+import ast
 import re
+import sys
 import tomllib
 from pathlib import Path
 
 import pytest
 import yaml
 
+from biosae.codehash import used_files
+
 ROOT = Path(__file__).resolve().parents[2]
 CONDA_NAMES = {"pytorch": "torch"}  # conda-forge's name -> pip's
+# import's name -> pip's
+DISTRIBUTIONS = {"sklearn": "scikit-learn", "yaml": "pyyaml", "umap": "umap-learn", "Bio": "biopython"}
+# in motifs.yaml it compiles the kernels of the motif stages alone
+NOT_RUN = {("motifs", "compile_kernels"): {"torch", "h5py", "llvmlite"}}
 ONLY_CONDA = {"python", "meme", "pip"}
 ENVIRONMENTS = sorted((ROOT / "envs").glob("*.yaml"))
 
@@ -50,3 +58,38 @@ def test_the_python_asked_for_is_the_one_the_makefile_checks():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     assert project["requires-python"] == ">=3.11"
     assert "(3, 11)" in (ROOT / "Makefile").read_text()
+
+
+def users() -> set[tuple[str, str]]:
+    """(environment, program) of every rule that runs a program in an environment."""
+    pairs = set()
+    for path in (ROOT / "workflow").rglob("*.smk"):
+        for block in re.split(r"^(?= *rule )", path.read_text(), flags=re.M):
+            program, environment = (
+                re.search(rf"{left}(\w+){right}", block)
+                for left, right in (("{SCRIPTS}/", r"\.py"), ("envs/", r"\.yaml"))
+            )
+            if program and environment:
+                pairs.add((environment[1], program[1]))
+    return pairs
+
+
+def foreign_imports(program: str) -> set[str]:
+    """Distributions that a program and the library files behind it import, also inside functions."""
+    names: set[str] = set()
+    for path in used_files(program, ROOT / "scripts"):
+        if path.suffix == ".py":
+            for node in ast.walk(ast.parse(path.read_text())):
+                if isinstance(node, ast.Import):
+                    names |= {alias.name.split(".")[0] for alias in node.names}
+                elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                    names.add(node.module.split(".")[0])
+    own = names - set(sys.stdlib_module_names) - {"biosae"}
+    return {DISTRIBUTIONS.get(name, name).replace("_", "-") for name in own}
+
+
+@pytest.mark.parametrize(("environment", "program"), sorted(users()))
+def test_an_environment_holds_what_its_programs_import(environment, program):
+    imported = foreign_imports(program) - NOT_RUN.get((environment, program), set())
+    assert imported
+    assert imported <= set(conda_pins(ROOT / "envs" / f"{environment}.yaml"))

@@ -223,3 +223,12 @@ def test_missing_stores_of_the_random_model_are_named():
     with pytest.raises(ConfigError) as caught:
         configuration.check_inputs(load(baselines=["raw"]))
     assert "random_model" not in str(caught.value)
+
+
+def test_siblings_differ_in_the_seed_alone():
+    runs = configuration.runs(load(sae={"grid": {**GRID, "kind": ["topk"]}}, baselines=["frozen"]))
+    siblings = configuration.siblings_of(runs)
+    assert siblings["topk-x4-k36-lr0.001-s3"] == ["topk-x4-k36-lr0.001-s4"]
+    assert siblings["topk-x4-k40-lr0.001-s4"] == ["topk-x4-k40-lr0.001-s3"]
+    assert siblings["frozen-x4-k36-lr0.001-s3"] == []
+    assert list(siblings) == list(runs)

@@ -168,7 +168,7 @@ def test_baselines_read_stores_of_their_own(copy):
 
 @pytest.mark.parametrize("name", ["statistics_kernels.py", "encoding_kernels.py"])
 def test_a_changed_kernel_hides_no_stale_job(copy, name):
-    """The jobs of `compile_sae_kernels` stand behind `ancient`: done again, it would mask them."""
+    """Compiled code is no input of the jobs that use it: made again, it would mask those that are stale."""
     folder, config = copy
     module = folder / "scripts/biosae" / name
     module.write_text(module.read_text() + "\n# a comment\n")

@@ -5,11 +5,14 @@
 #         kernels/: compiled code of statistics, training and encoding
 
 
+# No rule names this as an input: it is a cache, made first where it is missing. As an input, even an `ancient`
+# one, it would hide from Snakemake that jobs behind it are stale themselves (update_needrun, 9.27).
 rule compile_sae_kernels:
     output:
         stamp=f"{KERNELS}/sae.txt",
     log:
         f"{RESULTS}/logs/compile_sae_kernels.log",
+    priority: 100
     conda:
         "../../envs/sae.yaml"
     threads: 1
@@ -17,8 +20,7 @@ rule compile_sae_kernels:
         mem_mb=grow(2000),
         runtime=grow(15),
     params:
-        # no `code`: done again, it would hide from Snakemake that jobs behind `ancient` are stale themselves
-        # (update_needrun, 9.27); jobs of newer code do not use an older cache, they compile for themselves
+        # no `code`: jobs of newer code do not use an older cache, they compile for themselves
         cache=subpath(output.stamp, parent=True),
         program=f"{SCRIPTS}/compile_kernels.py",
     shell:
@@ -29,8 +31,6 @@ rule compile_sae_kernels:
 rule compute_statistics:
     input:
         store=store(CONFIG["activations"]["train"]),
-        # ancient: compiled again, the kernels give the same results
-        kernels=ancient(rules.compile_sae_kernels.output.stamp),
     output:
         statistics=f"{LAYER_DIR}/statistics.h5",
     log:
@@ -46,7 +46,7 @@ rule compute_statistics:
     params:
         folder=folder_of("store"),
         options=section("statistics") + PAD + configuration.layer_options(CONFIG),
-        cache=subpath(input.kernels, parent=True),
+        cache=KERNELS,
         program=f"{SCRIPTS}/compute_statistics.py",
         code=code("compute_statistics"),
     shell:
@@ -59,7 +59,6 @@ if "random_model" in CONFIG["baselines"]:
     use rule compute_statistics as compute_statistics_of_random_model with:
         input:
             store=store(CONFIG["activations"]["random_model"]["train"]),
-            kernels=ancient(rules.compile_sae_kernels.output.stamp),
         output:
             statistics=f"{LAYER_DIR}/random_model/statistics.h5",
         log:

@@ -88,7 +88,6 @@ rule score_runs:
             )
         ),
         recovery=per_run("recovery.json", "recovery_loci.tsv") if CONFIG["synthetic"] else [],
-        kernels=rules.compile_kernels.output.stamp,
     output:
         scoreboard=f"{RESULTS}/scoreboard.tsv",
     log:
@@ -106,7 +105,7 @@ rule score_runs:
         compare=COMPARISONS,
         kinds=["--kinds", *CONFIG["nulls"]["kinds"]],
         options=section("scoreboard") + section("motifs", "significance"),
-        cache=subpath(input.kernels, parent=True),
+        cache=KERNELS,
         program=f"{SCRIPTS}/score_runs.py",
         code=code("score_runs"),
     shell:

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import sys
+from functools import cache
 from pathlib import Path
 
 LIBRARY = Path(workflow.basedir).parent / "scripts"
@@ -72,8 +73,8 @@ MATCH_OPTIONS = configuration.options(
 
 
 def code(program):
-    """Hash of the code that a program uses: a changed module re-runs its users."""
-    return code_hash(program, LIBRARY)
+    """Hash of the code that a program uses: a changed module re-runs its users. `-n` shows it as a reason."""
+    return f"code of {program}.py and the modules it imports: {code_hash(program, LIBRARY)}"
 
 
 def grow(amount):
@@ -92,6 +93,12 @@ def store(folder):
         return synthetic_store(folder.removeprefix(f"{SYNTHETIC}/activations/").rstrip("/"))
     if folder.startswith(f"{PERMUTED}/"):
         return [f"{folder}/activations_0.h5", f"{folder}/intervals.tsv"]
+    return list(listed(folder))
+
+
+@cache
+def listed(folder):
+    """The files of a given store; looked up once, since many jobs read it and it may lie far away."""
     return configuration.store_files(folder)
 
 
@@ -166,29 +173,25 @@ def stage_settings(wildcards):
         "tomtom": (MATCH_OPTIONS, "match_motifs"),
     }
     settings, program = stages[wildcards.stage]
-    return json.dumps({"options": settings, "code": code(program)}, sort_keys=True)
-
-
-def siblings(name):
-    """Trained runs that differ from this one in the seed alone."""
-    own = {**RUNS[name], "seed": None}
-    return [other for other in TRAINED if other != name and {**RUNS[other], "seed": None} == own]
+    return json.dumps({"options": settings, "code": code_hash(program, LIBRARY)}, sort_keys=True)
 
 
 COMPARISONS = [
     word for sae, own in configuration.nulls_of(CONFIG).items() for word in ("--compare", sae, *own)
 ]
-SEEDED = [name for name in TRAINED if siblings(name)]
+# trained runs that differ in the seed alone
+SIBLINGS = configuration.siblings_of({name: RUNS[name] for name in TRAINED})
+SEEDED = [name for name in TRAINED if SIBLINGS[name]]
 
 
 def of_siblings(name):
     """An input function: this file of each sibling."""
-    return lambda wildcards: [f"{LAYER_DIR}/{run}/{name}" for run in siblings(wildcards.run)]
+    return lambda wildcards: [f"{LAYER_DIR}/{run}/{name}" for run in SIBLINGS[wildcards.run]]
 
 
 def compared_with(name):
     """Folders of the runs that this one is compared with by where nodes fire."""
-    seeds = [f"{LAYER_DIR}/{run}" for run in siblings(name)]
+    seeds = [f"{LAYER_DIR}/{run}" for run in SIBLINGS.get(name, [])]
     others = node_inputs.other_runs(CONFIG, f"{LAYER_DIR}/{name}")
     return seeds + [folder for folder in others if folder not in seeds]
 
@@ -224,18 +227,27 @@ def stability_option(wildcards, input):
     return ["--stability", *files] if files else []
 
 
-# of every run, nulls included; what only a reader of one run wants is made for the SAEs, and by target for nulls
-EVERY_RUN = ["evaluation.json", "figures/quality.svg", "nodes.tsv"]
-EVERY_RUN += ["recovery.json"] if CONFIG["synthetic"] else []
-EVERY_SAE = [
-    "motifs.meme",
-    "motif_clusters.meme",
-    "jaccard.tsv",
-    "overlaps.tsv",
-    "figures/training_curve.svg",
-    "figures/umap.svg",
-    "atlas/index.html",
+# What README lists, so that a file that was deleted is made again: of every run, nulls included; what only a
+# reader of one run wants is made for the SAEs, and by target for nulls.
+EVERY_RUN = [
+    *("checkpoint/model.safetensors", "checkpoint/config.json", "training_curve.tsv", "evaluation.json"),
+    *("channel_fvu.tsv", "top_activations.parquet", "node_stats.tsv", "selected_nodes.tsv"),
+    *("seqlets/manifest.tsv", "seqlets/seqlets.bed.gz", "seqlets/background.fa"),
+    *("motifs.tsv", "motifs.meme", "held_out.tsv.gz", "motif_clusters.tsv", "motif_clusters.meme"),
+    *("matches.tsv", "calibration.tsv", "null_counts.tsv", "null_targets.tsv"),
+    *("specificity.tsv", "repeats.tsv", "nodes.tsv", "figures/quality.svg", "figures/quality.png"),
 ]
-FINAL = per_run(*EVERY_RUN)
+EVERY_RUN += ["recovery.json"] if CONFIG["synthetic"] else []
+EVERY_SAE = ["umap.tsv", "jaccard.tsv", "overlaps.tsv", "atlas/index.html"]
+EVERY_SAE += [
+    f"figures/{name}.{kind}"
+    for name in ("training_curve", "umap", "jaccard", "overlaps")
+    for kind in ("svg", "png")
+]
+FINAL = [f"{LAYER_DIR}/statistics.h5", *per_run(*EVERY_RUN)]
 FINAL += [f"{LAYER_DIR}/{run}/{name}" for run in SAES for name in EVERY_SAE]
-FINAL += [f"{RESULTS}/summary.tsv"]
+FINAL += [f"{LAYER_DIR}/{run}/{name}" for run in SEEDED for name in ("stability.tsv", "stability_pairs.tsv")]
+FINAL += [f"{LAYER_DIR}/{run}/coactivation.tsv" for run in COMPARED]
+FINAL += [f"{RESULTS}/{name}" for name in ("summary.tsv", "summary.html", "scoreboard.tsv")]
+FINAL += [f"{RESULTS}/scoreboard.svg", f"{RESULTS}/scoreboard.png"]
+FINAL += [f"{KERNELS}/sae.txt", f"{KERNELS}/compiled.txt"]

@@ -16,7 +16,6 @@ if ENCODE_PARTS == 1:
             store=store_of("encode"),
             weights=f"{RUN}/checkpoint/model.safetensors",
             config=f"{RUN}/checkpoint/config.json",
-            kernels=ancient(rules.compile_sae_kernels.output.stamp),
         output:
             top=f"{RUN}/top_activations.parquet",
             stats=f"{RUN}/node_stats.tsv",
@@ -37,7 +36,7 @@ if ENCODE_PARTS == 1:
             checkpoint=subpath(input.weights, parent=True),
             folder=subpath(output.top, parent=True),
             options=ENCODE_OPTIONS,
-            cache=subpath(input.kernels, parent=True),
+            cache=KERNELS,
             program=f"{SCRIPTS}/encode_activations.py",
             code=code("encode_activations"),
         shell:
@@ -52,7 +51,6 @@ else:
             store=store_of("encode"),
             weights=f"{RUN}/checkpoint/model.safetensors",
             config=f"{RUN}/checkpoint/config.json",
-            kernels=ancient(rules.compile_sae_kernels.output.stamp),
         output:
             part=temp(f"{RUN}/encoded/part_{{part}}_of_{ENCODE_PARTS}.h5"),
         log:
@@ -73,7 +71,7 @@ else:
             folder=subpath(input.weights, ancestor=2),
             options=ENCODE_OPTIONS,
             parts=ENCODE_PARTS,
-            cache=subpath(input.kernels, parent=True),
+            cache=KERNELS,
             program=f"{SCRIPTS}/encode_activations.py",
             code=code("encode_activations"),
         shell:
@@ -88,7 +86,6 @@ else:
                 part=range(ENCODE_PARTS),
                 allow_missing=True,
             ),
-            kernels=ancient(rules.compile_sae_kernels.output.stamp),
         output:
             top=f"{RUN}/top_activations.parquet",
             stats=f"{RUN}/node_stats.tsv",
@@ -104,7 +101,7 @@ else:
             runtime=grow(120),
         params:
             folder=subpath(output.top, parent=True),
-            cache=subpath(input.kernels, parent=True),
+            cache=KERNELS,
             program=f"{SCRIPTS}/merge_encoded.py",
             code=code("merge_encoded"),
         shell:

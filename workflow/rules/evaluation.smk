@@ -33,7 +33,7 @@ rule compare_seeds:
         runtime=grow(120),
     params:
         run=subpath(output.nodes, parent=True),
-        siblings=lambda wildcards: [f"{LAYER_DIR}/{run}" for run in siblings(wildcards.run)],
+        siblings=lambda wildcards: [f"{LAYER_DIR}/{run}" for run in SIBLINGS[wildcards.run]],
         options=section("stability", "found_again_cosine", "max_dense_nodes", "seed"),
         program=f"{SCRIPTS}/compare_seeds.py",
         code=code("compare_seeds"),

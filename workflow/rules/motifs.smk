@@ -1,7 +1,7 @@
 # Seqlets -> motifs -> matches.
 #
 # Reads:  {run}/seqlets/, the motif database
-# Writes: {run}/motifs/chunk_{i}.{meme,tsv}, status_{i}.tsv, held_out_{i}.tsv.gz,
+# Writes: {run}/motifs/chunk_{i}.{meme,tsv}, status_{i}.tsv (failed_{i}.tsv where nodes failed), held_out_{i}.tsv.gz,
 #         meme/{rank}_n{node}/meme.txt, motifs.tsv, motifs.meme, held_out.tsv.gz,
 #         motifs/matches.tsv (nulls.smk calibrates them),
 #         tomtom/{rank}_n{node}/tomtom.tsv, motif_clusters.{tsv,meme}; kernels/: compiled code
@@ -16,6 +16,7 @@ rule compile_kernels:
         stamp=f"{KERNELS}/compiled.txt",
     log:
         f"{RESULTS}/logs/compile_kernels.log",
+    priority: 100
     conda:
         "../../envs/motifs.yaml"
     threads: 1
@@ -23,7 +24,7 @@ rule compile_kernels:
         mem_mb=grow(2000),
         runtime=grow(15),
     params:
-        # no `code`: see compile_sae_kernels
+        # no input of any rule, and no `code`: see compile_sae_kernels
         cache=subpath(output.stamp, parent=True),
         program=f"{SCRIPTS}/compile_kernels.py",
     shell:
@@ -55,7 +56,6 @@ rule discover_motifs:
         manifest=rules.write_seqlets.output.manifest,
         background=rules.write_seqlets.output.background,
         settings=f"{RUN}/meme/settings.json",
-        kernels=rules.compile_kernels.output.stamp,
     output:
         meme=f"{RUN}/motifs/chunk_{{chunk}}.meme",
         motifs=f"{RUN}/motifs/chunk_{{chunk}}.tsv",
@@ -77,7 +77,7 @@ rule discover_motifs:
         nodes=subpath(input.settings, parent=True),
         options=MOTIF_OPTIONS,
         chunks=len(CHUNKS),
-        cache=subpath(input.kernels, parent=True),
+        cache=KERNELS,
         program=f"{SCRIPTS}/discover_motifs.py",
         code=code("discover_motifs"),
     shell:
@@ -92,7 +92,6 @@ rule discover_node_motifs:
         manifest=rules.write_seqlets.output.manifest,
         background=rules.write_seqlets.output.background,
         settings=f"{RUN}/meme/settings.json",
-        kernels=rules.compile_kernels.output.stamp,
     output:
         meme=f"{RUN}/meme/{{rank}}_n{{node}}/meme.txt",
     log:
@@ -109,7 +108,7 @@ rule discover_node_motifs:
         fasta=f"{RUN}/seqlets/{{rank}}_n{{node}}.fa",
         nodes=subpath(input.settings, parent=True),
         options=MOTIF_OPTIONS,
-        cache=subpath(input.kernels, parent=True),
+        cache=KERNELS,
         program=f"{SCRIPTS}/discover_motifs.py",
         code=code("discover_motifs"),
     shell:
@@ -155,7 +154,6 @@ rule match_motifs:
         manifest=rules.write_seqlets.output.manifest,
         database=CONFIG["matching"]["database"],
         settings=f"{RUN}/tomtom/settings.json",
-        kernels=rules.compile_kernels.output.stamp,
     output:
         matches=f"{RUN}/motifs/matches.tsv",
     log:
@@ -171,7 +169,7 @@ rule match_motifs:
     params:
         nodes=subpath(input.settings, parent=True),
         options=MATCH_OPTIONS,
-        cache=subpath(input.kernels, parent=True),
+        cache=KERNELS,
         program=f"{SCRIPTS}/match_motifs.py",
         code=code("match_motifs"),
     shell:
@@ -185,7 +183,6 @@ rule match_node_motifs:
         motifs=rules.discover_node_motifs.output.meme,
         database=CONFIG["matching"]["database"],
         settings=f"{RUN}/tomtom/settings.json",
-        kernels=rules.compile_kernels.output.stamp,
     output:
         tomtom=f"{RUN}/tomtom/{{rank}}_n{{node}}/tomtom.tsv",
     log:
@@ -201,7 +198,7 @@ rule match_node_motifs:
     params:
         nodes=subpath(input.settings, parent=True),
         options=MATCH_OPTIONS,
-        cache=subpath(input.kernels, parent=True),
+        cache=KERNELS,
         program=f"{SCRIPTS}/match_motifs.py",
         code=code("match_motifs"),
     shell:
@@ -213,7 +210,6 @@ rule cluster_motifs:
     input:
         motifs=rules.collect_motifs.output.meme,
         table=rules.collect_motifs.output.table,
-        kernels=rules.compile_kernels.output.stamp,
     output:
         table=f"{RUN}/motif_clusters.tsv",
         meme=f"{RUN}/motif_clusters.meme",
@@ -229,7 +225,7 @@ rule cluster_motifs:
         runtime=grow(60),
     params:
         options=section("clusters"),
-        cache=subpath(input.kernels, parent=True),
+        cache=KERNELS,
         program=f"{SCRIPTS}/cluster_motifs.py",
         code=code("cluster_motifs"),
     shell:

@@ -13,7 +13,6 @@ rule write_null_sets:
         background=rules.write_seqlets.output.background,
         top=f"{RUN}/top_activations.parquet",
         genome=CONFIG["genome"],
-        kernels=rules.compile_kernels.output.stamp,
     output:
         sets=temp(directory(f"{RUN}/nulls/{{null}}/sets")),
     log:
@@ -29,7 +28,7 @@ rule write_null_sets:
     params:
         run=subpath(input.top, parent=True),
         options=section("nulls", "sets", "pool_windows", "filter_bp", "seed"),
-        cache=subpath(input.kernels, parent=True),
+        cache=KERNELS,
         program=f"{SCRIPTS}/write_null_sets.py",
         code=code("write_null_sets"),
     shell:
@@ -41,7 +40,6 @@ rule discover_null_motifs:
     input:
         sets=rules.write_null_sets.output.sets,
         background=rules.write_seqlets.output.background,
-        kernels=rules.compile_kernels.output.stamp,
     output:
         motifs=f"{RUN}/nulls/{{null}}/motifs.tsv",
         meme=f"{RUN}/nulls/{{null}}/motifs.meme",
@@ -59,7 +57,7 @@ rule discover_null_motifs:
     params:
         folder=subpath(output.motifs, parent=True),
         options=MOTIF_OPTIONS + section("motifs", "significance"),
-        cache=subpath(input.kernels, parent=True),
+        cache=KERNELS,
         program=f"{SCRIPTS}/discover_motifs.py",
         code=code("discover_motifs"),
     shell:
@@ -72,7 +70,6 @@ rule match_null_motifs:
     input:
         motifs=rules.discover_null_motifs.output.meme,
         database=CONFIG["matching"]["database"],
-        kernels=rules.compile_kernels.output.stamp,
     output:
         matches=f"{RUN}/nulls/{{null}}/matches.tsv",
     log:
@@ -87,7 +84,7 @@ rule match_null_motifs:
         runtime=grow(120),
     params:
         options=MATCH_OPTIONS,
-        cache=subpath(input.kernels, parent=True),
+        cache=KERNELS,
         program=f"{SCRIPTS}/match_motifs.py",
         code=code("match_motifs"),
     shell:

@@ -10,7 +10,6 @@ rule train_sae:
         train=store_of("train"),
         validation=store_of("validation"),
         statistics=statistics_of,
-        kernels=ancient(rules.compile_sae_kernels.output.stamp),
     output:
         weights=f"{RUN}/checkpoint/model.safetensors",
         config=f"{RUN}/checkpoint/config.json",
@@ -37,7 +36,7 @@ rule train_sae:
         validation=folder_of("validation"),
         folder=subpath(output.curve, parent=True),
         options=training_options,
-        cache=subpath(input.kernels, parent=True),
+        cache=KERNELS,
         program=f"{SCRIPTS}/train_sae.py",
         code=code("train_sae"),
     shell:
@@ -54,7 +53,6 @@ if TOGETHER:
             train=store(CONFIG["activations"]["train"]),
             validation=store(CONFIG["activations"]["validation"]),
             statistics=rules.compute_statistics.output.statistics,
-            kernels=ancient(rules.compile_sae_kernels.output.stamp),
         output:
             weights=per_run_together("checkpoint/model.safetensors"),
             config=per_run_together("checkpoint/config.json"),
@@ -75,7 +73,6 @@ rule build_baseline:
         train=store(CONFIG["activations"]["train"]),
         validation=store(CONFIG["activations"]["validation"]),
         statistics=rules.compute_statistics.output.statistics,
-        kernels=ancient(rules.compile_sae_kernels.output.stamp),
     output:
         weights=f"{RUN}/checkpoint/model.safetensors",
         config=f"{RUN}/checkpoint/config.json",
@@ -99,7 +96,7 @@ rule build_baseline:
         validation=folder_of("validation"),
         folder=subpath(output.curve, parent=True),
         options=baseline_options,
-        cache=subpath(input.kernels, parent=True),
+        cache=KERNELS,
         program=f"{SCRIPTS}/build_baseline.py",
         code=code("build_baseline"),
     shell:

@@ -51,7 +51,6 @@ rule score_recovery:
         bed=f"{RUN}/seqlets/seqlets.bed.gz",
         motifs=f"{RUN}/motifs.tsv",
         meme=f"{RUN}/motifs.meme",
-        kernels=rules.compile_kernels.output.stamp,
     output:
         recovery=f"{RUN}/recovery.json",
         detectors=f"{RUN}/recovery_detectors.tsv",
@@ -71,7 +70,7 @@ rule score_recovery:
         truth=folder_of("truth"),
         store=folder_of("validation"),
         options=PAD,
-        cache=subpath(input.kernels, parent=True),
+        cache=KERNELS,
         program=f"{SCRIPTS}/score_recovery.py",
         code=code("score_recovery"),
     shell:

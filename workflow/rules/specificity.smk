@@ -15,7 +15,6 @@ rule measure_specificity:
         motifs=rules.collect_motifs.output.table,
         meme=rules.collect_motifs.output.meme,
         genome=CONFIG["genome"],
-        kernels=ancient(rules.compile_kernels.output.stamp),
     output:
         specificity=f"{RUN}/specificity.tsv",
     log:
@@ -32,7 +31,7 @@ rule measure_specificity:
         run=subpath(output.specificity, parent=True),
         store=folder_of("store"),
         options=section("specificity") + section("motifs", "strand") + PAD,
-        cache=subpath(input.kernels, parent=True),
+        cache=KERNELS,
         program=f"{SCRIPTS}/measure_specificity.py",
         code=code("measure_specificity"),
     shell:

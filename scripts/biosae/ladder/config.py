@@ -9,10 +9,9 @@ from collections.abc import Iterable
 from dataclasses import fields
 from pathlib import Path
 
-import yaml
 from jsonschema import Draft202012Validator
 
-from biosae.config import _complete, _key, _say
+from biosae.config import _complete, _key, _say, read_yaml
 from biosae.errors import ConfigError
 from biosae.ladder.settings import synthetic_settings
 from biosae.recipes import Recipe, recipe_of
@@ -26,7 +25,7 @@ def load_ladder(config: dict, schema_path: Path) -> dict:
     Raises:
         ConfigError: a fault of the schema (all are listed), or worlds, axes or recipes that make no sense.
     """
-    schema = yaml.safe_load(schema_path.read_text())
+    schema = read_yaml(schema_path)
     full = _complete(config, schema)
     for section in ("axes", "worlds"):  # their members' names are the config's own
         if isinstance(full.get(section), dict):

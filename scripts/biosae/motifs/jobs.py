@@ -6,6 +6,7 @@ streme, of one node a thread) and the rows of all nodes (some kB each).
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
@@ -39,8 +40,8 @@ def nodes_of_folder(folder: Path) -> list[NodeInput]:
         raise InputError("A folder holds no FASTA of a node", where=folder, expected="{rank}_n{node}.fa")
     nodes = sorted((NodeInput(*parse_file_name(path), path) for path in paths), key=lambda node: node.rank)
     for key in ("rank", "node"):
-        values = [getattr(node, key) for node in nodes]
-        twice = sorted({value for value in values if values.count(value) > 1})
+        counts = Counter(getattr(node, key) for node in nodes)
+        twice = sorted(value for value, count in counts.items() if count > 1)
         if twice:
             raise InputError(f"Two FASTA files have the same {key}", got=twice[:5], where=folder)
     return nodes
@@ -173,7 +174,8 @@ def write_results(
     With ``evidence`` also held_out_{i}.tsv.gz or held_out.tsv.gz (schema ``held_out``).
 
     Raises:
-        BiosaeError: an external program failed on a node; only the status table is written then.
+        BiosaeError: an external program failed on a node. Only the status table is written then, under the
+            name failed_{i}.tsv: Snakemake removes the outputs of a job that fails.
     """
     stem, suffix, schema, table = "motifs", "", "motifs", chunk_table(results)
     settings = {**asdict(wanted), "significance": significance}
@@ -183,8 +185,13 @@ def write_results(
     else:
         table = with_q_values(table, significance)
     made_by = provenance("discover_motifs", settings, inputs, wanted.seed)
-    write_table(status_table(results), folder / f"status{suffix}.tsv", "motif_status", made_by)
-    refuse_failures(results)
+    status, failed = folder / f"status{suffix}.tsv", folder / f"failed{suffix}.tsv"
+    if any(result.status == "failed" for result in results):
+        write_table(status_table(results), failed, "motif_status", made_by)
+        refuse_failures(results)
+    for path in (failed, Path(f"{failed}.json")):  # of an earlier try
+        path.unlink(missing_ok=True)
+    write_table(status_table(results), status, "motif_status", made_by)
     motifs = [motif for result in results for motif in result.motifs]
     write_meme(folder / f"{stem}{suffix}.meme", motifs, strands=wanted.strands)
     if evidence:
@@ -194,11 +201,11 @@ def write_results(
 
 
 def refuse_failures(results: Sequence[NodeResult]) -> None:
-    """InputError where an external program failed on a node."""
+    """BiosaeError, with every node on which an external program failed and why."""
     failed = [result for result in results if result.status == "failed"]
     if failed:
+        lines = "\n".join(f"  {result.name}: {result.message}" for result in failed)
         raise BiosaeError(
-            f"Motif discovery failed for {len(failed)} of {len(results)} nodes",
-            got=f"{[result.name for result in failed[:5]]}; first: {failed[0].message}",
-            mend="see the log; a new run reads the finished nodes again and repeats the failed ones only",
+            f"Motif discovery failed for {len(failed)} of {len(results)} nodes:\n{lines}\n",
+            mend="a new run reads the finished nodes again and repeats the failed ones only",
         )
