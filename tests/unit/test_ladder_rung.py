@@ -12,8 +12,8 @@ from biosae.ladder.config import rung_settings
 from biosae.ladder.dictionaries import candidates, recipe_for
 from biosae.ladder.rung import climb
 from biosae.ladder.settings import synthetic_settings
-from biosae.ladder.thresholds import by_node
 from biosae.ladder.world import make_world, windows_of
+from biosae.synthetic.scoring import by_node
 
 
 @pytest.fixture(scope="module")

@@ -25,7 +25,6 @@ except BiosaeError as error:
 RESULTS = LADDER["results"].rstrip("/")
 RUNG = f"{RESULTS}/rungs/{{world}}/s{{seed}}"
 KERNELS = f"{RESULTS}/kernels"
-# seed by seed, so that a stopped ladder holds every world
 RUNGS = [f"{RESULTS}/rungs/{world}/s{seed}" for seed in LADDER["seeds"] for world in LADDER["worlds"]]
 PLACES = json.dumps(ladder_config.ladder_places(LADDER), sort_keys=True)
 
