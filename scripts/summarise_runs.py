@@ -31,6 +31,7 @@ def main() -> None:
     parser.add_argument("--output", type=Path, required=True, help="folder of the files to write")
     arguments = parser.parse_args()
     from biosae.figures import save_figure
+    from biosae.scoreboard.differences import with_differences
     from biosae.scoreboard.page import render
     from biosae.scoreboard.picture import scoreboard_figure
     from biosae.summary import build_summary
@@ -43,6 +44,7 @@ def main() -> None:
     )
     svg, _ = save_figure(scoreboard_figure(summary, scoreboard), arguments.output, "scoreboard")
     artefacts.write_text(arguments.output / "summary.html", render(summary, scoreboard, svg.read_bytes()))
+    summary = with_differences(summary, scoreboard)
     artefacts.write_table(summary, arguments.output / "summary.tsv", "summary", made_by)
 
 

@@ -144,7 +144,7 @@ def load_schema(name: str) -> dict:
     path = SCHEMA_FOLDER / f"{name}.schema.yaml"
     if not path.is_file():
         raise ContractError("A table schema is missing", where=path)
-    return yaml.safe_load(path.read_text())
+    return yaml.load(path.read_text(), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
 
 
 def _column_type(rule: dict) -> tuple[str, bool]:
@@ -152,31 +152,39 @@ def _column_type(rule: dict) -> tuple[str, bool]:
     return next(kind for kind in kinds if kind != "null"), "null" in kinds
 
 
-def _offenders(column: pd.Series, rule: dict) -> dict[str, pd.Series]:
-    """For each rule of a column, a boolean mask of the rows that break it."""
+def _offenders(column: pd.Series, rule: dict) -> dict[str, np.ndarray]:
+    """For each rule of a column, which rows break it, (n,) bool."""
     kind, nullable = _column_type(rule)
-    missing = column.isna()
+    missing = column.isna().to_numpy(bool)
     broken = {} if nullable else {"value missing": missing}
     if kind in ("integer", "number"):
-        values = pd.to_numeric(column, errors="coerce").astype("Float64")
-        broken["not a number"] = values.isna() & ~missing
-        if kind == "integer":
-            broken["not an integer"] = (values % 1 != 0).fillna(False)
-        for key, compare in (
-            ("minimum", values.lt),
-            ("maximum", values.gt),
-            ("exclusiveMinimum", values.le),
-        ):
-            if key in rule:
-                broken[f"{key} {rule[key]}"] = compare(rule[key]).fillna(False)
-        broken["infinite"] = values.isin([np.inf, -np.inf])
+        broken |= _wrong_numbers(column, missing, kind, rule)
     if kind == "boolean":
-        broken["not a boolean"] = ~column.isin([True, False]) & ~missing
+        broken["not a boolean"] = ~column.isin([True, False]).to_numpy(bool) & ~missing
     if "enum" in rule:
-        broken[f"not one of {rule['enum']}"] = ~column.isin(rule["enum"]) & ~missing
+        broken[f"not one of {rule['enum']}"] = ~column.isin(rule["enum"]).to_numpy(bool) & ~missing
     if "pattern" in rule:
         fits = column.astype("string").str.fullmatch(rule["pattern"])
-        broken[f"does not match {rule['pattern']}"] = ~fits.fillna(True).astype(bool)
+        broken[f"does not match {rule['pattern']}"] = ~fits.fillna(True).to_numpy(bool)
+    return broken
+
+
+def _wrong_numbers(column: pd.Series, missing: np.ndarray, kind: str, rule: dict) -> dict[str, np.ndarray]:
+    """The same of the rules of numbers."""
+    values = pd.to_numeric(column, errors="coerce").to_numpy(np.float64, na_value=np.nan)
+    known = ~np.isnan(values)
+    broken = {"not a number": ~known & ~missing}
+    with np.errstate(invalid="ignore"):  # the remainder of an infinity, which is refused below
+        if kind == "integer":
+            broken["not an integer"] = (values % 1 != 0) & known
+    for key, compare in (
+        ("minimum", np.less),
+        ("maximum", np.greater),
+        ("exclusiveMinimum", np.less_equal),
+    ):
+        if key in rule:
+            broken[f"{key} {rule[key]}"] = compare(values, rule[key])
+    broken["infinite"] = np.isinf(values)
     return broken
 
 
@@ -197,8 +205,8 @@ def check_table(table: pd.DataFrame, schema_name: str, where: object = None) -> 
         )
     for name, rule in schema["properties"].items():
         for what, mask in _offenders(table[name], rule).items():
-            at_fault = table.loc[mask.to_numpy(bool), name]
-            if len(at_fault):
+            if mask.any():
+                at_fault = table.loc[mask, name]
                 raise ContractError(
                     f"Table '{schema_name}', column '{name}': "
                     f"{len(at_fault)} of {len(table)} rows at fault ({what})",
@@ -224,10 +232,25 @@ def conform(table: pd.DataFrame, schema_name: str) -> pd.DataFrame:
 def write_table(table: pd.DataFrame, path: str | Path, schema_name: str, made_by: dict | None = None) -> None:
     """Check ``table`` and write it as TSV (9 significant digits; empty = missing), provenance beside it."""
     check_table(table, schema_name, where=path)
-    text = conform(table, schema_name).to_csv(sep="\t", index=False, float_format="%.9g", lineterminator="\n")
+    text = _as_text(conform(table, schema_name))
     if made_by is not None:
         write_json(f"{path}.json", made_by)
     write_text(path, text)
+
+
+def write_parts(table: pd.DataFrame, parts: dict[Path, np.ndarray], schema_name: str) -> None:
+    """Check ``table`` once and write some of its rows, by number, to each path; no provenance.
+
+    Many small tables take a fifth of the time that ``write_table`` takes for each.
+    """
+    check_table(table, schema_name)
+    whole = conform(table, schema_name)
+    for path, rows in parts.items():
+        write_text(path, _as_text(whole.iloc[rows]))
+
+
+def _as_text(table: pd.DataFrame) -> str:
+    return table.to_csv(sep="\t", index=False, float_format="%.9g", lineterminator="\n")
 
 
 def read_table(path: str | Path, schema_name: str) -> pd.DataFrame:

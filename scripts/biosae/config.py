@@ -5,14 +5,13 @@ Read while Snakemake parses, in every job anew: this module imports nothing heav
 
 from __future__ import annotations
 
-import re
 from dataclasses import fields
 from pathlib import Path
 
 import yaml
-from jsonschema import Draft202012Validator
 
 from biosae.config_inputs import check_inputs, check_results, data_store, encoded_store, store_files
+from biosae.config_schema import complete, refuse_faults
 from biosae.errors import ConfigError
 from biosae.recipes import Recipe, recipe_of
 from biosae.roles import DATA, SHAPELESS, TRAINED_KINDS, TRAINED_ROLES
@@ -34,8 +33,6 @@ __all__ = [
     "store_files",
 ]
 
-_NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?")
-
 
 def read_yaml(path: Path) -> object:
     """The content of a YAML file, by libyaml where it is there: ten times as fast, and every job does it."""
@@ -52,16 +49,9 @@ def load_config(config: dict, schema_path: Path) -> dict:
         ConfigError: lists every fault at once, each with its key.
     """
     schema = read_yaml(schema_path)
-    full = _complete(config, schema)
-    faults = sorted(
-        Draft202012Validator(schema).iter_errors(full), key=lambda fault: list(fault.absolute_path)
-    )
-    if faults:
-        lines = "\n".join(f"  {_key(fault)}: {_say(fault)}" for fault in faults)
-        raise ConfigError(
-            f"The configuration has {len(faults)} fault(s):\n{lines}\n",
-            mend="name a config with --configfile; config/README.md describes every key",
-        )
+    full = complete(config, schema)
+    mend = "name a config with --configfile; config/README.md describes every key"
+    refuse_faults(full, schema, "The configuration", mend)
     layer_of(full)  # an unknown geometry is a fault of the configuration too
     runs(full)
     _check_training(full["sae"])
@@ -99,39 +89,6 @@ def _check_baselines(full: dict) -> None:
             expected=f"at most {channels} channels and {settings['sample_positions']} sampled positions",
             mend="lower baseline_settings.components or raise baseline_settings.sample_positions",
         )
-
-
-def _key(fault) -> str:
-    return ".".join(str(part) for part in fault.absolute_path) or "(top level)"
-
-
-def _say(fault) -> str:
-    unit = fault.schema.get("description", "") if isinstance(fault.schema, dict) else ""
-    about_a_value = fault.validator not in ("additionalProperties", "required")
-    return fault.message + (f" ({unit})" if unit and about_a_value else "")
-
-
-def _wants_number(schema: dict) -> bool:
-    kinds = schema.get("type", [])
-    kinds = [kinds] if isinstance(kinds, str) else kinds
-    return "number" in kinds and "string" not in kinds
-
-
-def _complete(value: object, schema: dict) -> object:
-    """``value`` with the schema's defaults, and with text that spells a number made one."""
-    if isinstance(value, str) and _wants_number(schema) and _NUMBER.fullmatch(value):
-        return float(value)
-    if isinstance(value, list) and "items" in schema:
-        return [_complete(item, schema["items"]) for item in value]
-    if not isinstance(value, dict) or "properties" not in schema:
-        return value
-    full = dict(value)
-    for name, rule in schema["properties"].items():
-        if name in full:
-            full[name] = _complete(full[name], rule)
-        elif "default" in rule:
-            full[name] = _complete(rule["default"], rule)
-    return full
 
 
 def options(values: dict, only: tuple[str, ...] | None = None) -> list[str]:

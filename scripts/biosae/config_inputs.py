@@ -104,13 +104,15 @@ def check_inputs(config: dict, made_here: str | None = None) -> None:
         for key, path in files.items()
         if not path.startswith(made) and not Path(path).is_file()
     ]
+    mend = "correct the paths in the config; they are relative to the folder where snakemake runs"
+    refuse_missing(problems, "raw input(s)", mend)
+
+
+def refuse_missing(problems: list[str], what: str, mend: str) -> None:
+    """ConfigError where there are problems: counts them as ``what``, lists them, says how to mend them."""
     if problems:
-        raise ConfigError(
-            f"{len(problems)} raw input(s) are not there:\n"
-            + "\n".join(f"  {line}" for line in problems)
-            + "\n ",
-            mend="correct the paths in the config; they are relative to the folder where snakemake runs",
-        )
+        lines = "\n".join(f"  {line}" for line in problems)
+        raise ConfigError(f"{len(problems)} {what} are not there:\n{lines}\n ", mend=mend)
 
 
 def check_results(config: dict) -> None:

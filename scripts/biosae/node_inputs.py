@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from biosae.config_inputs import refuse_missing
 from biosae.errors import ConfigError
 
 OTHER_RUN_FILES = ("top_activations.parquet", "seqlets/manifest.tsv", "seqlets/seqlets.bed.gz")
@@ -46,10 +47,5 @@ def check_node_inputs(config: dict, made_here: list[str]) -> None:
         for path in paths
         if not (made and path.startswith(made)) and not Path(path).is_file()
     ]
-    if missing:
-        raise ConfigError(
-            f"{len(missing)} input(s) of the node table are not there:\n"
-            + "\n".join(f"  {line}" for line in missing)
-            + "\n ",
-            mend="correct the paths in the config; a run to compare with is a finished run folder",
-        )
+    mend = "correct the paths in the config; a run to compare with is a finished run folder"
+    refuse_missing(missing, "input(s) of the node table", mend)

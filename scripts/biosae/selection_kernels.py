@@ -85,7 +85,8 @@ def _cut(bits, k, low, slack):
 def _group_maxima(row, out):
     """The maximum of every len(out)-th value of ``row``, for each offset."""
     groups = len(out)
-    out[:] = row[:groups]
+    for j in range(groups):  # not a slice: numba compiles its message for shapes that do not fit for a second
+        out[j] = row[j]
     for low in range(groups, len(row), groups):
         part = row[low : low + groups]
         for j in range(len(part)):

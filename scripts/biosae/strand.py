@@ -20,7 +20,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import binom
+from scipy.special import bdtrc
 
 SIGNIFICANCE = 0.01
 PALINDROMIC, PAIRED, STRAND_SPECIFIC, UNKNOWN = "palindromic", "paired", "strand_specific", "unknown"
@@ -43,7 +43,7 @@ def excess(counts: np.ndarray, n: int, chance: np.ndarray, n_nodes: int) -> np.n
     """Excess over chance of ``counts`` of ``n`` hits, 0 where it may be chance; see the module's text."""
     if n == 0:
         return np.zeros(len(counts))
-    unlikely = binom.sf(counts - 1, n, chance) < SIGNIFICANCE / n_nodes
+    unlikely = bdtrc(counts - 1, n, chance) < SIGNIFICANCE / n_nodes
     room = np.where(chance < 1, 1 - chance, 1)  # a node that fires everywhere has no excess
     return np.where(unlikely & (chance < 1), (counts / n - chance) / room, 0.0)
 

@@ -10,10 +10,10 @@ from biosae.dictionary import SparseCodes
 from biosae.ladder import score
 from biosae.ladder.config import rung_settings
 from biosae.ladder.dictionaries import candidates, recipe_for
-from biosae.ladder.rung import climb, motif_runs
+from biosae.ladder.rung import climb
 from biosae.ladder.settings import synthetic_settings
-from biosae.ladder.thresholds import by_node
 from biosae.ladder.world import make_world, windows_of
+from biosae.synthetic.scoring import by_node
 
 
 @pytest.fixture(scope="module")
@@ -62,13 +62,13 @@ def test_what_was_trained_on_nothing_finds_nothing(rung):
         assert runs.loc[null, "assignment_f1"] < runs.loc["topk", "assignment_f1"] / 2
 
 
-def test_motifs_are_looked_for_in_the_sae_raw_and_the_best_other_null(rung):
-    runs = rung[0]
-    with_motifs = set(runs.loc[runs["motif_recall"].notna(), "run"])
-    assert with_motifs == set(motif_runs(runs))
-    assert {"topk", "raw"} <= with_motifs
-    assert len(with_motifs) == 3
-    assert runs.set_index("run").loc["topk", "motif_recall"] > 0.4
+def test_motifs_are_looked_for_in_every_run_but_chance(rung):
+    runs = rung[0].set_index("run")
+    assert runs.index[runs["motif_recall"].isna()].tolist() == ["chance"]
+    assert runs.index[runs["n_significant_motifs"].isna()].tolist() == ["chance"]
+    assert runs.loc["topk", "motif_recall"] > 0.4
+    for null in ("permuted", "random_model"):
+        assert runs.loc[null, "motif_recall"] < runs.loc["topk", "motif_recall"]
 
 
 def test_the_detectors_themselves_are_found_where_they_are(world):

@@ -6,10 +6,8 @@ import helpers_ladder
 import pytest
 
 from biosae.errors import ConfigError
-from biosae.ladder import names
 from biosae.ladder.config import ladder_places, rung_settings
 from biosae.ladder.settings import synthetic_settings
-from biosae.synthetic import scoring
 
 
 def test_the_shipped_configuration_has_every_axis_and_fits_in_the_time():
@@ -117,7 +115,3 @@ def test_two_recipes_of_one_name_are_refused():
     recipe = helpers_ladder.tiny_config()["recipes"][0]
     with pytest.raises(ConfigError, match="one name"):
         helpers_ladder.checked(recipes=[recipe, recipe])
-
-
-def test_what_is_found_means_the_same_in_tables_and_in_scoring():
-    assert names.FOUND_F1 == scoring.FOUND_F1

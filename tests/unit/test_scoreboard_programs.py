@@ -76,6 +76,19 @@ def test_the_scoreboard_states_what_summary_tsv_counts(whole):
     assert set(table["figure"]) == set(load_schema("scoreboard")["properties"]["figure"]["enum"])
 
 
+def test_summary_tsv_has_the_differences_of_the_scoreboard_and_none_for_baselines(whole):
+    summary = read_table(whole / "summary.tsv", "summary").set_index("run")
+    columns = [name for name in summary.columns if "_minus_best_null" in name]
+    assert len(columns) == 3 * len(load_schema("scoreboard")["properties"]["figure"]["enum"])
+    assert summary.loc[["raw", "random-x3"], columns].isna().all(axis=None)
+    for row in read_table(whole / "scoreboard.tsv", "scoreboard").itertuples():
+        name = {"nodes_with_motif": "nodes_with_significant_motif"}.get(row.figure, row.figure)
+        own = summary.loc[row.run, [f"{name}_minus_best_null{end}" for end in ("", "_low", "_high")]]
+        expected = [row.difference, row.ci_low, row.ci_high]
+        assert own.tolist() == pytest.approx(expected, nan_ok=True), row.figure
+    assert summary.loc["topk-x3", columns].notna().all()
+
+
 def test_one_table_an_sae_is_printed_and_the_path_of_the_picture(whole, monkeypatch, capsys):
     call(monkeypatch, print_scores, "--results", whole)
     text = capsys.readouterr().out

@@ -38,7 +38,7 @@ def slow_f1(active: set[int], fires: set[int]) -> float:
 def test_perfect_nodes_score_one_whatever_their_order() -> None:
     truth = truth_of([[1, 5], [2, 9], [7]], 12)
     codes = codes_of({8: {2: 1.0, 9: 3.0}, 3: {7: 0.5}, 5: {5: 2.0, 1: 1.0}})
-    f1, threshold = scoring.best_f1(*codes, np.array([3, 5, 8]), truth)
+    f1, threshold = scoring.best_f1(*scoring.by_node(*codes), np.array([3, 5, 8]), truth)
     chosen = scoring.assign(f1)
     assert chosen.tolist() == [1, 2, 0]  # detector 0 by node 5, detector 1 by node 8, detector 2 by node 3
     assert f1[chosen, [0, 1, 2]].tolist() == [1.0, 1.0, 1.0]
@@ -48,7 +48,7 @@ def test_perfect_nodes_score_one_whatever_their_order() -> None:
 def test_threshold_cuts_off_what_is_weak() -> None:
     """The two strongest of node 0's four rows are the detector's: F1 is 1 at 3, 2/3 without threshold."""
     codes = codes_of({0: {0: 4.0, 1: 3.0, 2: 2.0, 3: 1.0}})
-    f1, threshold = scoring.best_f1(*codes, np.array([0]), truth_of([[0, 1], [3]], 4))
+    f1, threshold = scoring.best_f1(*scoring.by_node(*codes), np.array([0]), truth_of([[0, 1], [3]], 4))
     assert f1[0].tolist() == [1.0, pytest.approx(2 / 5)]
     assert threshold[0].tolist() == [3.0, 1.0]
 
@@ -56,7 +56,7 @@ def test_threshold_cuts_off_what_is_weak() -> None:
 def test_equal_activations_go_together() -> None:
     """A threshold cannot part rows of one value: the single hit among four equal ones gives 2 / (4 + 1)."""
     codes = codes_of({0: {0: 1.0, 1: 1.0, 2: 1.0, 3: 1.0}})
-    f1, _ = scoring.best_f1(*codes, np.array([0]), truth_of([[0]], 4))
+    f1, _ = scoring.best_f1(*scoring.by_node(*codes), np.array([0]), truth_of([[0]], 4))
     assert f1[0, 0] == pytest.approx(2 / 5)
 
 
@@ -81,13 +81,13 @@ def test_best_f1_and_assignment_equal_slow_references(seed: int) -> None:
     order = rng.permutation(len(row))
     row, node = row[order], node[order]
     kept = np.array([0, 2, 3])
-    f1, threshold = scoring.best_f1(row, node, values[row, node], kept, csr_matrix(truth))
+    f1, threshold = scoring.best_f1(*scoring.by_node(row, node, values[row, node]), kept, csr_matrix(truth))
     for i, d in itertools.product(range(len(kept)), range(detectors)):
         fires = set(np.flatnonzero(truth[:, d]))
         levels = sorted(set(values[:, kept[i]]) - {0})
         tried = {level: slow_f1(set(np.flatnonzero(values[:, kept[i]] >= level)), fires) for level in levels}
         assert f1[i, d] == pytest.approx(max(tried.values(), default=0))
-        if tried:
+        if max(tried.values(), default=0):
             assert tried[threshold[i, d]] == pytest.approx(f1[i, d])
     chosen = scoring.assign(f1)
     total = sum(f1[node, d] for d, node in enumerate(chosen) if node >= 0)

@@ -20,7 +20,7 @@ def shared(firing: list[list[int]], nodes: list[dict[int, float]]) -> tuple[dict
     flat = [(row, node, value) for node, own in enumerate(nodes) for row, value in own.items()]
     rows, numbers, values = (np.array(column) for column in zip(*flat, strict=True))
     kept, truth = np.arange(len(nodes)), csr_matrix(dense)
-    f1, threshold = scoring.best_f1(rows, numbers, values, kept, truth)
+    f1, threshold = scoring.best_f1(*scoring.by_node(rows, numbers, values), kept, truth)
     return scoring.split_and_merged(rows, numbers, values, kept, f1, threshold, truth)
 
 
@@ -106,7 +106,7 @@ def test_nodes_that_are_not_kept_do_not_count() -> None:
     truth = np.zeros((10, 1), dtype=bool)
     truth[:4] = True
     kept = np.array([7])
-    f1, threshold = scoring.best_f1(rows, nodes, values, kept, csr_matrix(truth))
+    f1, threshold = scoring.best_f1(*scoring.by_node(rows, nodes, values), kept, csr_matrix(truth))
     _, table = scoring.split_and_merged(rows, nodes, values, kept, f1, threshold, csr_matrix(truth))
     assert table["n_serving"].tolist() == [1]
 
@@ -123,7 +123,7 @@ def test_counts_per_sequence_add_up_to_f1() -> None:
     rows, nodes = np.nonzero(dense)
     codes = (rows, nodes, dense[rows, nodes])
     kept = np.array([0, 2])
-    f1, threshold = scoring.best_f1(*codes, kept, truth)
+    f1, threshold = scoring.best_f1(*scoring.by_node(*codes), kept, truth)
     chosen = scoring.assign(f1)
     detectors = pd.DataFrame(
         {"detector": range(3), "name": "a", "kind": "motif", "motif": "A", "strand": "+"}

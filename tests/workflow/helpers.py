@@ -12,7 +12,10 @@ from pathlib import Path
 
 import yaml
 
+from biosae import artefacts
+
 ROOT = Path(__file__).resolve().parents[2]
+SAE = "topk-x4-k4-lr0.003-s0"  # the run of the tiny config that is no baseline
 PLANTED = ("MA0139.2", "MA0062.4", "MA0046.3", "MA0113.4", "MA0052.5")
 PARTS = ("workflow", "scripts", "envs", "profiles", "config")
 
@@ -98,3 +101,9 @@ def tiny_config(folder: Path) -> dict:
             "annotations": [{"name": "truth", "path": "data/truth/annotations.bed"}],
         },
     }
+
+
+def first_node(folder: Path, run: str) -> str:
+    """``{rank}_n{node}`` of the first kept node of a run of the tiny config."""
+    manifest = artefacts.read_table(folder / f"results/tiny/{run}/seqlets/manifest.tsv", "seqlet_manifest")
+    return f"{manifest['rank'].iloc[0]}_n{manifest['node'].iloc[0]}"

@@ -1,4 +1,4 @@
-"""The tiny config end to end, then what a change re-runs: exactly what it touches."""
+"""The tiny config end to end: its artefacts, its targets, and what it ends in where no node is kept."""
 
 import gzip
 import json
@@ -13,44 +13,7 @@ from biosae import artefacts
 
 pytestmark = pytest.mark.workflow
 
-RUNS = ("topk-x4-k4-lr0.003-s0", "raw")
-BELOW_SELECTION = {
-    "write_seqlets": 2,
-    "discover_motifs": 4,
-    "collect_motifs": 2,
-    "match_motifs": 2,
-    "cluster_motifs": 2,
-    "write_null_sets": 6,
-    "discover_null_motifs": 6,
-    "match_null_motifs": 6,
-    "calibrate_nulls": 2,
-    "measure_repeats": 2,
-    "measure_specificity": 2,
-    "summarise_nodes": 2,
-    "embed_nodes": 1,
-    "compute_jaccard": 1,
-    "overlap_annotations": 1,
-    "plot_landscape": 1,
-    "build_page": 1,
-    "score_runs": 1,
-    "summarise_runs": 1,
-}
-NAMING = {
-    "match_motifs": 2,
-    "match_null_motifs": 6,
-    "calibrate_nulls": 2,
-    "note_motif_settings": 2,
-    "summarise_nodes": 2,
-    "build_page": 1,
-    "score_runs": 1,
-    "summarise_runs": 1,
-}
-
-
-def first_node(folder: Path, run: str = RUNS[0]) -> str:
-    """``{rank}_n{node}`` of the first kept node."""
-    manifest = artefacts.read_table(folder / f"results/tiny/{run}/seqlets/manifest.tsv", "seqlet_manifest")
-    return f"{manifest['rank'].iloc[0]}_n{manifest['node'].iloc[0]}"
+RUNS = (helpers.SAE, "raw")
 
 
 def test_every_artefact_is_there_and_fits_its_contract(copy):
@@ -73,15 +36,15 @@ def test_every_artefact_is_there_and_fits_its_contract(copy):
     seen = {"umap.tsv": "umap", "jaccard.tsv": "jaccard", "overlaps.tsv": "overlaps"}
     for run in RUNS:
         own = folder / "results/tiny" / run
-        for name, schema in (tables | (seen if run == RUNS[0] else {})).items():
+        for name, schema in (tables | (seen if run == helpers.SAE else {})).items():
             artefacts.read_table(own / name, schema)
         for name in ("checkpoint/model.safetensors", "evaluation.json", "figures/quality.svg"):
             assert (own / name).stat().st_size > 0
         for name in ("atlas/index.html", "figures/umap.png"):
-            assert (own / name).exists() == (run == RUNS[0]), "a baseline's page is made when asked for"
+            assert (own / name).exists() == (run == helpers.SAE), "a baseline's page is made when asked for"
     summary = artefacts.read_table(folder / "results/summary.tsv", "summary")
     assert set(summary["run"]) == set(RUNS)
-    assert len(artefacts.read_table(folder / f"results/tiny/{RUNS[0]}/nodes.tsv", "nodes")) > 0
+    assert len(artefacts.read_table(folder / f"results/tiny/{helpers.SAE}/nodes.tsv", "nodes")) > 0
 
 
 def test_every_table_has_its_provenance_beside_it(copy):
@@ -96,11 +59,6 @@ def test_every_table_has_its_provenance_beside_it(copy):
         assert "versions" in made_by
 
 
-def test_a_finished_run_has_nothing_to_do(copy):
-    folder, config = copy
-    assert helpers.planned(helpers.snakemake(folder, config, "-n")) == {}
-
-
 def test_the_plan_is_whole_before_anything_runs(copy):
     folder, config = copy
     result = helpers.snakemake(folder, {**config, "results": "elsewhere"}, "-n")
@@ -109,35 +67,6 @@ def test_the_plan_is_whole_before_anything_runs(copy):
     assert plan["train_sae"] == 1
     assert plan["build_baseline"] == 1
     assert plan["discover_motifs"] == 2 * config["motifs"]["chunks"]
-
-
-@pytest.mark.parametrize(
-    ("section", "change", "expected"),
-    [
-        ("select", {"min_nonzero": 25}, {"select_nodes": 2, **BELOW_SELECTION}),
-        ("matching", {"significance": 0.01}, NAMING),
-        ("landscape", {"n_clusters": 3}, {"embed_nodes": 1, "plot_landscape": 1, "build_page": 1}),
-    ],
-)
-def test_a_changed_parameter_reruns_what_is_below_it(copy, section, change, expected):
-    folder, config = copy
-    changed = {**config, section: {**config[section], **change}}
-    assert helpers.planned(helpers.snakemake(folder, changed, "-n")) == expected
-
-
-def test_a_changed_module_reruns_the_rules_that_use_it(copy):
-    folder, config = copy
-    module = folder / "scripts/biosae/landscape/jaccard.py"
-    module.write_text(module.read_text() + "\n# a comment\n")
-    plan = helpers.planned(helpers.snakemake(folder, config, "-n"))
-    assert plan["compute_jaccard"] == 1
-    assert not {"train_sae", "encode_activations", "discover_motifs", "embed_nodes"} & set(plan)
-
-
-def test_a_baseline_reruns_for_its_own_settings_alone(copy):
-    folder, config = copy
-    settings = {"components": 5, "sample_positions": 1000, "seed": 3}
-    assert helpers.planned(helpers.snakemake(folder, {**config, "baseline_settings": settings}, "-n")) == {}
 
 
 def test_baselines_read_stores_of_their_own(copy):
@@ -166,21 +95,9 @@ def test_baselines_read_stores_of_their_own(copy):
             assert not folders & {*twin.values()} - {train}, (role, rule)
 
 
-@pytest.mark.parametrize("name", ["statistics_kernels.py", "encoding_kernels.py"])
-def test_a_changed_kernel_hides_no_stale_job(copy, name):
-    """Compiled code is no input of the jobs that use it: made again, it would mask those that are stale."""
-    folder, config = copy
-    module = folder / "scripts/biosae" / name
-    module.write_text(module.read_text() + "\n# a comment\n")
-    plan = helpers.planned(helpers.snakemake(folder, config, "-n"))
-    assert "compile_sae_kernels" not in plan
-    first = {"statistics_kernels.py": "compute_statistics", "encoding_kernels.py": "encode_activations"}[name]
-    assert {first, "select_nodes", "summarise_runs"} <= set(plan)
-
-
 def test_one_nodes_target_runs_one_job_and_gives_the_same_bytes(copy):
     folder, config = copy
-    target = f"results/tiny/{RUNS[0]}/meme/{first_node(folder)}/meme.txt"
+    target = f"results/tiny/{helpers.SAE}/meme/{helpers.first_node(folder, helpers.SAE)}/meme.txt"
     assert helpers.planned(helpers.snakemake(folder, config, "-n", target)) == {}
     before = (folder / target).read_bytes()
     (folder / target).unlink()
@@ -192,8 +109,8 @@ def test_one_nodes_target_runs_one_job_and_gives_the_same_bytes(copy):
 
 def test_one_nodes_tomtom_and_fasta_are_targets(copy):
     folder, config = copy
-    node = first_node(folder)
-    run = f"results/tiny/{RUNS[0]}"
+    node = helpers.first_node(folder, helpers.SAE)
+    run = f"results/tiny/{helpers.SAE}"
     tomtom, fasta = f"{run}/tomtom/{node}/tomtom.tsv", f"{run}/seqlets/{node}.fa"
     before = (folder / tomtom).read_bytes(), (folder / fasta).read_bytes()
     (folder / tomtom).unlink()
@@ -204,25 +121,17 @@ def test_one_nodes_tomtom_and_fasta_are_targets(copy):
 
 def test_a_node_that_was_not_kept_is_named(copy):
     folder, config = copy
-    result = helpers.snakemake(folder, config, f"results/tiny/{RUNS[0]}/seqlets/9999_n9999.fa")
+    result = helpers.snakemake(folder, config, f"results/tiny/{helpers.SAE}/seqlets/9999_n9999.fa")
     assert result.returncode != 0
     assert "is not a kept node of this run" in result.stderr
 
 
-def test_a_nodes_file_made_under_other_settings_is_stale(copy):
-    folder, config = copy
-    changed = {**config, "motifs": {**config["motifs"], "seed": 7}}
-    target = f"results/tiny/{RUNS[0]}/meme/{first_node(folder)}/meme.txt"
-    plan = helpers.planned(helpers.snakemake(folder, changed, "-n", target))
-    assert plan == {"note_motif_settings": 1, "discover_node_motifs": 1}
-
-
 def test_chunking_never_changes_a_result(copy):
     folder, config = copy
-    run = folder / "results/tiny" / RUNS[0]
+    run = folder / "results/tiny" / helpers.SAE
     before = {name: (run / name).read_bytes() for name in ("motifs.tsv", "motifs.meme", "matches.tsv")}
     changed = {**config, "motifs": {**config["motifs"], "chunks": 3}}
-    target = f"results/tiny/{RUNS[0]}/matches.tsv"
+    target = f"results/tiny/{helpers.SAE}/matches.tsv"
     result = helpers.snakemake(folder, changed, target)
     assert result.returncode == 0, result.stderr
     assert {name: (run / name).read_bytes() for name in before} == before
@@ -230,7 +139,7 @@ def test_chunking_never_changes_a_result(copy):
 
 def test_nulls_are_rules_of_their_own(copy):
     folder, config = copy
-    run = folder / "results/tiny" / RUNS[0]
+    run = folder / "results/tiny" / helpers.SAE
     counts = artefacts.read_table(run / "null_counts.tsv", "null_counts")
     assert set(counts["null"]) == {"shuffled", "genome", "filter"}
     assert (counts["sets"] == 40).all()
@@ -242,26 +151,11 @@ def test_nulls_are_rules_of_their_own(copy):
     assert set(helpers.planned(more)) == again | below
     none = helpers.planned(helpers.snakemake(folder, {**config, "nulls": {"kinds": []}}, "-n"))
     assert set(none) == {"calibrate_nulls"} | below
-    target = f"results/tiny/{RUNS[0]}/calibration.tsv"
+    target = f"results/tiny/{helpers.SAE}/calibration.tsv"
     result = helpers.snakemake(folder, {**config, "nulls": {"kinds": []}}, target)
     assert result.returncode == 0, result.stderr
     table = artefacts.read_table(folder / target, "calibration")
     assert table.drop(columns="node").isna().all().all()
-
-
-def test_a_missing_raw_input_stops_the_plan_even_when_all_is_done(copy):
-    folder, config = copy
-    (folder / config["genome"]).unlink()
-    result = helpers.snakemake(folder, config, "-n")
-    assert result.returncode != 0
-    assert "genome: no such file" in result.stderr + result.stdout
-
-
-def test_an_unknown_key_stops_the_plan(copy):
-    folder, config = copy
-    result = helpers.snakemake(folder, {**config, "motif": {}}, "-n")
-    assert result.returncode != 0
-    assert "'motif' was unexpected" in result.stderr + result.stdout
 
 
 def test_a_run_that_keeps_no_node_ends_in_valid_empty_tables(copy):
@@ -269,12 +163,12 @@ def test_a_run_that_keeps_no_node_ends_in_valid_empty_tables(copy):
     changed = {**config, "select": {**config["select"], "min_nonzero": 10**9}}
     result = helpers.snakemake(folder, changed)
     assert result.returncode == 0, result.stderr
-    run = folder / "results/tiny" / RUNS[0]
+    run = folder / "results/tiny" / helpers.SAE
     for name, schema in (("nodes.tsv", "nodes"), ("motifs.tsv", "motifs"), ("matches.tsv", "matches")):
         assert len(artefacts.read_table(run / name, schema)) == 0
     with gzip.open(run / "seqlets/seqlets.bed.gz", "rt") as bed:
         assert not [line for line in bed if not line.startswith("#")]
-    log = (folder / "results/logs/tiny" / RUNS[0] / "select_nodes.log").read_text()
+    log = (folder / "results/logs/tiny" / helpers.SAE / "select_nodes.log").read_text()
     assert "WARNING" in log
     assert "'dropped_by_min_nonzero': 40" in log
     assert not list(run.glob("meme/*_n*")) + list(run.glob("tomtom/*_n*")), "results of dropped nodes stay"
@@ -283,7 +177,7 @@ def test_a_run_that_keeps_no_node_ends_in_valid_empty_tables(copy):
 
 def test_nodes_agree_across_tables(copy):
     folder, _ = copy
-    run = folder / "results/tiny" / RUNS[0]
+    run = folder / "results/tiny" / helpers.SAE
     nodes = artefacts.read_table(run / "nodes.tsv", "nodes")
     top = pd.read_parquet(run / "top_activations.parquet")
     motifs = artefacts.read_table(run / "motifs.tsv", "motifs")

@@ -25,7 +25,6 @@ except BiosaeError as error:
 RESULTS = LADDER["results"].rstrip("/")
 RUNG = f"{RESULTS}/rungs/{{world}}/s{{seed}}"
 KERNELS = f"{RESULTS}/kernels"
-# seed 0, with motifs, takes longest: the long jobs go first
 RUNGS = [f"{RESULTS}/rungs/{world}/s{seed}" for seed in LADDER["seeds"] for world in LADDER["worlds"]]
 PLACES = json.dumps(ladder_config.ladder_places(LADDER), sort_keys=True)
 

@@ -9,9 +9,8 @@ from collections.abc import Iterable
 from dataclasses import fields
 from pathlib import Path
 
-from jsonschema import Draft202012Validator
-
-from biosae.config import _complete, _key, _say, read_yaml
+from biosae.config import read_yaml
+from biosae.config_schema import complete, refuse_faults
 from biosae.errors import ConfigError
 from biosae.ladder.settings import synthetic_settings
 from biosae.recipes import Recipe, recipe_of
@@ -26,20 +25,13 @@ def load_ladder(config: dict, schema_path: Path) -> dict:
         ConfigError: a fault of the schema (all are listed), or worlds, axes or recipes that make no sense.
     """
     schema = read_yaml(schema_path)
-    full = _complete(config, schema)
+    full = complete(config, schema)
     for section in ("axes", "worlds"):  # their members' names are the config's own
         if isinstance(full.get(section), dict):
             rule = schema["properties"][section]["additionalProperties"]
-            full[section] = {name: _complete(item, rule) for name, item in full[section].items()}
-    faults = sorted(
-        Draft202012Validator(schema).iter_errors(full), key=lambda fault: list(fault.absolute_path)
-    )
-    if faults:
-        lines = "\n".join(f"  {_key(fault)}: {_say(fault)}" for fault in faults)
-        raise ConfigError(
-            f"The configuration of the self-test has {len(faults)} fault(s):\n{lines}\n",
-            mend="name a config with --configfile; config/selftest.yaml shows every key",
-        )
+            full[section] = {name: complete(item, rule) for name, item in full[section].items()}
+    mend = "name a config with --configfile; config/selftest.yaml shows every key"
+    refuse_faults(full, schema, "The configuration of the self-test", mend)
     _check_worlds(full)
     _check_recipes(full["recipes"])
     strange = sorted(set(full["motif_seeds"]) - set(full["seeds"]))

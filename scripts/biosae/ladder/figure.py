@@ -10,7 +10,8 @@ import numpy as np
 import pandas as pd
 
 from biosae.figures import STYLE, new_figure
-from biosae.ladder.names import ALL, CHANCE, FOUND_F1, SAE
+from biosae.ladder.names import ALL, CHANCE, SAE
+from biosae.synthetic.found import FOUND_F1
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

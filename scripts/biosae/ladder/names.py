@@ -2,4 +2,3 @@
 
 SAE, CHANCE = "sae", "chance"  # roles; every other role is a baseline's
 ALL = "all"  # the set of all scored detectors, beside the axes' own sets
-FOUND_F1 = 0.7  # a detector with a node of at least this F1 is found: the figure that the target is set in

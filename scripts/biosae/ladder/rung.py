@@ -1,7 +1,7 @@
 """One rung of the ladder: a world simulated with one seed, and every dictionary scored on it.
 
 Cost: the simulation, one training per recipe and trained baseline, one pass over the validation store per
-run; with motifs, three passes over the training store and discovery in three runs.
+run; with motifs also one pass over the training store and one discovery per run.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ import pandas as pd
 from biosae.ladder import score as scores
 from biosae.ladder.dictionaries import Candidate, candidates
 from biosae.ladder.motif_part import motif_scores
-from biosae.ladder.names import CHANCE, SAE
+from biosae.ladder.names import CHANCE
 from biosae.ladder.settings import synthetic_settings
 from biosae.ladder.world import World, make_world
 
-# filled in for some runs alone
+# missing in chance, whose nodes are the first recipe's, and without motifs
 MOTIF_FIGURES = ("motif_recall", "motif_precision", "n_significant_motifs")
 DETECTOR_COLUMNS = ["detector", "name", "kind", "motif", "strand", "n_fires", "f1", "best_f1"]
 log = logging.getLogger(__name__)
@@ -65,27 +65,23 @@ def climb(settings: dict, database: Path, folder: Path) -> tuple[pd.DataFrame, p
     clock = Clock()
     with clock.part("simulate"):
         world = make_world(synthetic_settings(settings["synthetic"]), database, folder)
-    rows, detectors, made = [], [], []
+    rows, detectors = [], []
     for candidate in clock.each(candidates(world, settings)):
         with clock.part("score"):
             found = scored(candidate, world, settings)
-        made.append(candidate)
-        for run, role, result in found:
-            rows.append({"run": run, "role": role, **result.figures})
-            detectors.append(result.detectors[DETECTOR_COLUMNS].assign(run=run, role=role))
-    table = pd.DataFrame(rows)
-    if settings["motifs"]:
         with clock.part("motifs"):
-            table = with_motifs(table, made, world, settings)
+            motifs = motifs_of(candidate, world, settings)
+        for run, role, result in found:
+            own = motifs if run == candidate.run else dict.fromkeys(MOTIF_FIGURES)
+            rows.append({"run": run, "role": role, **result.figures, **own})
+            detectors.append(result.detectors[DETECTOR_COLUMNS].assign(run=run, role=role))
     log.info("CPU seconds: %s", ", ".join(f"{name} {value:.1f}" for name, value in clock.seconds.items()))
     own = {"world": settings["world"], "seed": settings["seed"]}
-    columns = MOTIF_FIGURES
-    table = table.reindex(columns=[*table.columns, *(name for name in columns if name not in table)])
-    return table.assign(**own), pd.concat(detectors, ignore_index=True).assign(**own)
+    return pd.DataFrame(rows).assign(**own), pd.concat(detectors, ignore_index=True).assign(**own)
 
 
 def scored(candidate: Candidate, world: World, settings: dict) -> list[tuple[str, str, scores.Scores]]:
-    """Run, role and scores of a candidate; after the first recipe also those of chance."""
+    """Run, role and scores of a candidate; after the first recipe's also those of chance."""
     model, least = candidate.model, settings["min_active"]
     codes = scores.encoded(model, world, candidate.data)
     found = [
@@ -96,21 +92,8 @@ def scored(candidate: Candidate, world: World, settings: dict) -> list[tuple[str
     return found
 
 
-def with_motifs(table: pd.DataFrame, made: list[Candidate], world: World, settings: dict) -> pd.DataFrame:
-    """``table`` with the motif figures of the runs that ``motif_runs`` names; missing in the others."""
-    table = table.assign(**dict.fromkeys(MOTIF_FIGURES))
-    for candidate in made:
-        if candidate.run in motif_runs(table):
-            figures = motif_scores(
-                candidate.model, world, candidate.data, settings["motifs"], settings["seed"]
-            )
-            for name, value in figures.items():
-                table.loc[table["run"] == candidate.run, name] = value
-    return table
-
-
-def motif_runs(table: pd.DataFrame) -> list[str]:
-    """Every SAE, raw, and of the other nulls the one of highest mean F1."""
-    others = table[~table["role"].isin([SAE, CHANCE, "raw"])]
-    best = others.sort_values("assignment_f1", ascending=False, kind="stable")["run"].head(1)
-    return [*table.loc[table["role"].isin([SAE, "raw"]), "run"], *best]
+def motifs_of(candidate: Candidate, world: World, settings: dict) -> dict:
+    """The motif figures of a candidate, by the names of ``MOTIF_FIGURES``; None each without motifs."""
+    if settings["motifs"] is None:
+        return dict.fromkeys(MOTIF_FIGURES)
+    return motif_scores(candidate.model, world, candidate.data, settings["motifs"], settings["seed"])

@@ -15,7 +15,6 @@ from scipy.sparse import csr_matrix
 
 from biosae.dictionary import Dictionary
 from biosae.evaluation import evaluate
-from biosae.ladder.thresholds import best_f1, by_node
 from biosae.ladder.world import World, windows_of
 from biosae.seqlets import keep_strongest
 from biosae.synthetic import scoring
@@ -25,7 +24,7 @@ STRONGEST = scoring.TOP_SEQLETS // 5  # the validation store is a fifth of the g
 
 
 class Codes(NamedTuple):
-    """Non-zero activations of a store in the order of ``thresholds.by_node``, each (m,)."""
+    """Non-zero activations of a store in the order of ``scoring.by_node``, each (m,)."""
 
     rows: np.ndarray
     nodes: np.ndarray
@@ -46,7 +45,7 @@ def kept_nodes(codes: Codes, n_nodes: int, min_active: int) -> np.ndarray:
 
 def encoded(model: Dictionary, world: World, data: str) -> Codes:
     """All activations of the validation store."""
-    return Codes(*by_node(*encode_all(model, world.stores(data).validation)))
+    return Codes(*scoring.by_node(*encode_all(model, world.stores(data).validation)))
 
 
 def score(model: Dictionary, codes: Codes, world: World, data: str, min_active: int) -> Scores:
@@ -74,7 +73,7 @@ def chance(codes: Codes, n_nodes: int, world: World, min_active: int) -> Scores:
 
 def recovery(codes: Codes, kept: np.ndarray, world: World, fires: csr_matrix) -> tuple[dict, pd.DataFrame]:
     """Figures of F1 and assignment of the nodes ``kept``, and one row per detector."""
-    f1, threshold = best_f1(*codes, kept, fires)
+    f1, threshold = scoring.best_f1(*codes, kept, fires)
     table = scoring.assignment_table(world.truth, kept, f1, threshold, scoring.assign(f1))
     table["n_fires"] = np.asarray(fires.sum(axis=0)).ravel()
     figures = {

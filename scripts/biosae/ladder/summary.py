@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pandas as pd
 
-from biosae.ladder.names import ALL, FOUND_F1
+from biosae.ladder.names import ALL
+from biosae.synthetic.found import FOUND_F1
 
 HEADER = ("world", "detectors", "SAE", "raw", "best null", "", "difference", "95 % interval", "")
 

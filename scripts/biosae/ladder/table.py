@@ -16,7 +16,8 @@ import numpy as np
 import pandas as pd
 
 from biosae.errors import ContractError
-from biosae.ladder.names import ALL, CHANCE, FOUND_F1, SAE
+from biosae.ladder.names import ALL, CHANCE, SAE
+from biosae.synthetic.found import FOUND_F1
 
 FIGURES = ("detectors_found", "assignment_f1")  # what differences are taken of: a mean over detectors each
 REPLICATES = 2000

@@ -132,14 +132,12 @@ def match_windows(
     own = _own_strata(seqlets, width, genome)
     pool = candidate_windows(intervals, width, pool_windows, np.random.default_rng(seed))
     stratum = candidate_strata(pool, width, genome)
-    order = np.argsort(stratum // REPEAT_BINS, kind="stable")
-    order = order[stratum[order] >= 0]
-    pool_gc, own_gc = stratum[order] // REPEAT_BINS, own // REPEAT_BINS
-    n_pool = np.bincount(pool_gc, minlength=GC_BINS)
-    node = seqlets["row"].to_numpy("int64")
-    counts = np.bincount(node * GC_BINS + own_gc, minlength=n_nodes * GC_BINS).reshape(n_nodes, GC_BINS)
-    wanted = windows_wanted(counts, n_pool, background_windows)
+    order = _known_by_gc(stratum)
     log.info("pool of %d windows, %d of them with another letter", len(pool), len(pool) - len(order))
+    n_pool = np.bincount(stratum[order] // REPEAT_BINS, minlength=GC_BINS)
+    node = seqlets["row"].to_numpy("int64")
+    counts = _counts_by_gc(node, own // REPEAT_BINS, n_nodes)
+    wanted = windows_wanted(counts, n_pool, background_windows)
     return Windows(
         pd.concat([seqlets[["chrom", "start"]], pool.iloc[order][["chrom", "start"]]], ignore_index=True),
         width,
@@ -149,6 +147,17 @@ def match_windows(
         np.cumsum(n_pool) - n_pool,
         _distance(counts, wanted),
     )
+
+
+def _known_by_gc(stratum: np.ndarray) -> np.ndarray:
+    """Windows without another letter (stratum >= 0), by GC bin."""
+    order = np.argsort(stratum // REPEAT_BINS, kind="stable")
+    return order[stratum[order] >= 0]
+
+
+def _counts_by_gc(node: np.ndarray, gc_bin: np.ndarray, n_nodes: int) -> np.ndarray:
+    """Seqlets of each node in each GC bin, (n_nodes, GC_BINS)."""
+    return np.bincount(node * GC_BINS + gc_bin, minlength=n_nodes * GC_BINS).reshape(n_nodes, GC_BINS)
 
 
 def _own_strata(seqlets: pd.DataFrame, width: int, genome: Genome) -> np.ndarray:

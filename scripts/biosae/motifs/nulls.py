@@ -110,7 +110,7 @@ def shuffled_records(records: Sequence[Record], seed: int) -> list[Record]:
     out = []
     for i, (header, text) in enumerate(records):
         new = letters[offsets[i] : offsets[i + 1]]
-        repeat = 2 * sum(letter.islower() for letter in text) > len(text)
+        repeat = 2 * sum(map(str.islower, text)) > len(text)
         out.append((header, new.lower() if repeat else new))
     return out
 

@@ -6,9 +6,10 @@ import logging
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
-from biosae.artefacts import read_table, write_table
+from biosae.artefacts import read_table, write_parts
 from biosae.errors import InputError
 from biosae.motifs.fasta import remove_stale_nodes
 from biosae.motifs.formats import Motif, node_name, parse_file_name, parse_motif_id, read_meme
@@ -70,9 +71,10 @@ def write_tomtom_tables(
     foreign = [motif.id for motif, (rank, _, _) in zip(queries, ids, strict=True) if rank is None]
     if foreign:
         log.warning("%d motifs are of no node and get no tomtom.tsv, first %s", len(foreign), foreign[:3])
-    of_node = dict(list(matches.groupby(["rank", "node"])))
-    for key in nodes:
-        table = of_node.get(key, matches.iloc[:0]).rename(columns=_TOMTOM_NAMES)
-        write_table(table[list(_TOMTOM_NAMES.values())], folder / node_name(*key) / "tomtom.tsv", "tomtom")
+    of_node = matches.groupby(["rank", "node"]).indices
+    nothing = np.zeros(0, dtype=np.int64)
+    parts = {folder / node_name(*key) / "tomtom.tsv": of_node.get(key, nothing) for key in nodes}
+    columns = matches.rename(columns=_TOMTOM_NAMES)[list(_TOMTOM_NAMES.values())]
+    write_parts(columns, parts, "tomtom")
     if manifest is not None:
         remove_stale_nodes(folder, read_table(manifest, "seqlet_manifest"), "tomtom.tsv")

@@ -105,12 +105,22 @@ def _motif_p(stratum, n, n_hit, locus, weights) -> np.ndarray:
         for counts in (n_hit, n)
     )
     tells = np.flatnonzero(n_controls)  # a stratum without controls says nothing
-    drawn = weights[locus[own]]
-    in_stratum = (stratum[own] == tells[:, None]).astype(np.float32)
-    of_hits, of_all = in_stratum * n_hit[own], in_stratum * n[own]
-    hits, counts = (np.rint(of @ drawn).astype(np.int64).T for of in (of_hits, of_all))
-    observed = of_hits.sum(1).astype(np.int64), of_all.sum(1).astype(np.int64)
-    return log10_p_of_replicates(hits, counts, control_hits[tells], n_controls[tells], observed)
+    used = np.flatnonzero(own & (n_controls[stratum] > 0))
+    used = used[np.argsort(stratum[used], kind="stable")]
+    place = np.searchsorted(tells, stratum[used])
+    drawn = weights[locus[used]]
+    hits, counts = (_sums(drawn * of[used, None].astype(np.float32), place, len(tells)) for of in (n_hit, n))
+    observed = [np.bincount(place, of[used], len(tells)).astype(np.int64) for of in (n_hit, n)]
+    return log10_p_of_replicates(hits.T, counts.T, control_hits[tells], n_controls[tells], observed)
+
+
+def _sums(values: np.ndarray, place: np.ndarray, size: int) -> np.ndarray:
+    """Sums of the rows (m, replicates) of each place, (size, replicates) int64; ``place`` (m,) rises."""
+    out = np.zeros((size, values.shape[1]), dtype=np.int64)
+    if len(place):
+        first = np.flatnonzero(np.diff(place, prepend=-1))
+        out[place[first]] = np.rint(np.add.reduceat(values, first, axis=0))
+    return out
 
 
 def step_up_rows(p_values: np.ndarray) -> np.ndarray:

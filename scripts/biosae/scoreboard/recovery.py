@@ -15,9 +15,9 @@ import pandas as pd
 from biosae.artefacts import read_table
 from biosae.scoreboard.bootstrap import draw_weights, named_seed
 from biosae.summary import load_json, load_recovery
+from biosae.synthetic.found import FOUND_F1
 
 FIGURES = ("motif_recall", "motif_precision", "assignment_f1", "detectors_found")
-FOUND_F1 = 0.7  # a detector counts as found from this F1 on
 _COUNTS = ("true_positive", "false_positive", "false_negative")
 
 

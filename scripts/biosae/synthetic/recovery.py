@@ -84,7 +84,7 @@ def _assignment_part(
     """Figures of splitting, merging and absorption, one row per detector, and counts per sequence."""
     model = load_checkpoint(run / "checkpoint", channels=store.channels)
     _unknown_nodes(kept, model.n_nodes, run)
-    codes = encode_all(model, store)
+    codes = scoring.by_node(*encode_all(model, store))
     f1, threshold = scoring.best_f1(*codes, kept, fires)
     table = scoring.assignment_table(truth, kept, f1, threshold, scoring.assign(f1))
     shared, per_detector = scoring.split_and_merged(*codes, kept, f1, threshold, fires)

@@ -34,6 +34,8 @@ import pandas as pd
 from scipy.optimize import linear_sum_assignment
 from scipy.sparse import csr_matrix
 
+from biosae.synthetic.found import FOUND_F1
+from biosae.synthetic.node_f1 import best_f1, by_node
 from biosae.synthetic.planted import Truth, load_truth, truth_matrix
 from biosae.synthetic.sharing import split_and_merged
 
@@ -45,6 +47,7 @@ __all__ = [
     "assign",
     "assignment_table",
     "best_f1",
+    "by_node",
     "found_shares",
     "load_truth",
     "locus_counts",
@@ -58,43 +61,7 @@ __all__ = [
 
 TOMTOM_Q = 0.05
 TOP_SEQLETS = 100
-FOUND_F1 = 0.7  # precision and recall of about 0.7 each, or better one of them
 PLANTED = "motif"  # the kind of detectors of planted matrices
-
-
-def best_f1(
-    rows: np.ndarray, nodes: np.ndarray, values: np.ndarray, kept: np.ndarray, truth: csr_matrix
-) -> tuple[np.ndarray, np.ndarray]:
-    """F1 of every kept node with every detector at the node's best threshold.
-
-    Args:
-        rows, nodes, values: (m,) non-zero activations of a whole store, in any order.
-        kept: (n,) node numbers.
-        truth: (rows, n_detectors) bool.
-
-    Returns:
-        f1 and threshold (the node is active where its activation is >= it), each (n, n_detectors).
-    """
-    f1 = np.zeros((len(kept), truth.shape[1]))
-    threshold = np.full(f1.shape, np.inf)
-    fires = np.asarray(truth.sum(axis=0), dtype=np.float64).ravel()
-    order = np.lexsort((rows, -values, nodes))
-    edges = np.searchsorted(nodes[order], np.stack([kept, kept + 1]))
-    for i, (first, last) in enumerate(edges.T):
-        own = order[first:last]
-        if len(own) == 0:
-            continue
-        f1[i], threshold[i] = _best_of_node(values[own], truth[rows[own]], fires)
-    return f1, threshold
-
-
-def _best_of_node(values: np.ndarray, hits: csr_matrix, fires: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Best F1 and its threshold per detector; ``values`` fall, ``hits`` (m, n_detectors) alike."""
-    true_positive = np.cumsum(hits.toarray(), axis=0, dtype=np.int32)
-    ends = np.append(np.flatnonzero(values[1:] < values[:-1]), len(values) - 1)  # equal values go together
-    f1 = 2 * true_positive[ends] / (ends[:, None] + 1 + fires)
-    best = f1.argmax(axis=0)
-    return f1[best, np.arange(len(fires))], values[ends[best]]
 
 
 def assign(f1: np.ndarray) -> np.ndarray:

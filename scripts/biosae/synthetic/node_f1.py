@@ -1,7 +1,7 @@
 """F1 of every node with every detector at the node's best threshold, in time that does not grow with both.
 
-``scoring.best_f1`` counts the true positives of each detector at each of a node's activations. Here they are
-counted only where the detector fires: lowering the threshold over anything else lowers F1.
+True positives are counted only at activations on which the detector fires: lowering the threshold over
+anything else lowers F1.
 """
 
 from __future__ import annotations
@@ -28,7 +28,17 @@ def by_node(rows: np.ndarray, nodes: np.ndarray, values: np.ndarray) -> tuple[np
 def best_f1(
     rows: np.ndarray, nodes: np.ndarray, values: np.ndarray, kept: np.ndarray, truth: csr_matrix
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The same as ``scoring.best_f1``, arguments and results, of activations in the order of ``by_node``."""
+    """F1 of every kept node with every detector at the node's best threshold.
+
+    Args:
+        rows, nodes, values: (m,) non-zero activations of a whole store, in the order of ``by_node``.
+        kept: (n,) node numbers.
+        truth: (rows, n_detectors) bool.
+
+    Returns:
+        f1 and threshold (the node is active where its activation is >= it; infinite where no activation
+        lies on a firing), each (n, n_detectors).
+    """
     f1 = np.zeros((len(kept), truth.shape[1]))
     threshold = np.full(f1.shape, np.inf)
     fires = np.asarray(truth.sum(axis=0), dtype=np.float64).ravel()
