@@ -48,7 +48,8 @@ rule note_motif_settings:
     params:
         settings=stage_settings,
     shell:
-        "printf '%s\\n' {params.settings:q} > {output.settings:q} 2> {log:q}"
+        "printf '%s\\n' {params.settings:q} > {output.settings:q}.part 2> {log:q} "
+        "&& mv {output.settings:q}.part {output.settings:q} 2>> {log:q}"
 
 
 rule discover_motifs:
