@@ -105,6 +105,18 @@ def test_an_empty_table_round_trips_with_its_types(tmp_path):
     assert back.dtypes.astype(str).tolist() == types
 
 
+def test_parts_of_a_table_are_the_bytes_of_tables_of_their_own(tmp_path):
+    table = toy()
+    rows = {"a": np.array([2, 0]), "b": np.array([1]), "none": np.zeros(0, int)}
+    artefacts.write_parts(table, {tmp_path / "parts" / name: own for name, own in rows.items()}, "toy")
+    for name, own in rows.items():
+        artefacts.write_table(table.iloc[own], tmp_path / name, "toy")
+        assert (tmp_path / "parts" / name).read_bytes() == (tmp_path / name).read_bytes()
+    with pytest.raises(ContractError, match="column 'share': 1 of 3 rows at fault"):
+        artefacts.write_parts(toy(share=[0.5, 2.0, 0.1]), {tmp_path / "late": np.array([0])}, "toy")
+    assert not (tmp_path / "late").exists()
+
+
 def test_all_missing_columns_keep_their_types(tmp_path):
     table = toy(label=[None] * 3, kept=[None] * 3, share=[np.nan] * 3)
     artefacts.write_table(table, tmp_path / "toy.tsv", "toy")
