@@ -3,8 +3,9 @@ PYTHON ?= python3
 VENV ?= .venv
 # further arguments for pip, such as the index that holds the build of PyTorch you want
 PIP_ARGS ?=
-# processes that run tests
+# processes that run tests; on SLURM they wait more than they work
 TEST_JOBS ?= 2
+SLURM_TEST_JOBS ?= 4
 
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export PYTHONPATH :=
@@ -25,11 +26,11 @@ test: $(VENV)/installed
 
 # on a SLURM that the tests start on this machine (Debian: slurm-wlm munge slurmdbd mariadb-server); skipped without
 test-slurm: $(VENV)/installed
-	python -m pytest -n $(TEST_JOBS) --dist loadfile tests/slurm
+	python -m pytest -n $(SLURM_TEST_JOBS) --dist loadfile tests/slurm
 
 # docs/faults.md, from these tests
 faults: $(VENV)/installed
-	FAULTS_TABLE=docs/faults.md python -m pytest -n $(TEST_JOBS) --dist loadfile tests/slurm
+	FAULTS_TABLE=docs/faults.md python -m pytest -n $(SLURM_TEST_JOBS) --dist loadfile tests/slurm
 
 lint: $(VENV)/installed
 	ruff check .

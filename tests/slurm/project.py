@@ -20,7 +20,7 @@ from cluster import Cluster, wait_until
 FAULTY = Path(__file__).with_name("faulty")
 KEPT = ("results", ".snakemake", "data")  # what is put back between tests
 NO_RESULTS = ("logs", "benchmarks", "kernels")  # of results: time stamps and machine code
-QUICK = ("--slurm-init-seconds-before-status-checks", "3")
+QUICK = ("--slurm-init-seconds-before-status-checks", "3", "--max-jobs-per-timespan", "1000/1s")
 PATIENCE_SECONDS = 180.0
 
 
@@ -89,6 +89,10 @@ class Project:
             words += ("--slurm-status-command", "squeue")
         start = (sys.executable, "-m", "snakemake", "--profile", profile)
         return [*start, *words, "--configfile", "config.yaml"]
+
+    def saving(self) -> dict:
+        """The config with a resume state after every training step."""
+        return {**self.config, "sae": {**self.config["sae"], "checkpoint_seconds": 1e-9}}
 
     def run(self, *command: str) -> subprocess.CompletedProcess:
         """Run a command in the project's folder to its end."""

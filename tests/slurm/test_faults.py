@@ -22,17 +22,12 @@ TRAINING, MAP = stage_of("train_sae"), stage_of("embed_nodes")
 TRAINED_STEPS = 40  # a state is saved after each: half-way is some way behind us
 
 
-def saving(project: Project) -> dict:
-    """The project's config with a resume state after every training step."""
-    return {**project.config, "sae": {**project.config["sae"], "checkpoint_seconds": 1e-9}}
-
-
 @contextmanager
 def half_trained(project: Project) -> Iterator[tuple[subprocess.Popen, str]]:
     """A driver whose training job stands still with states behind it, and the job's number."""
     project.remove(*TRAINING.removed)
     project.lay("train_sae", f"hold {TRAINED_STEPS}")
-    with project.driver(f"results/{TRAINING.target}", config=saving(project)) as driver:
+    with project.driver(f"results/{TRAINING.target}", config=project.saving()) as driver:
         project.wait_for_hold("train_sae")
         (number,) = project.cluster.jobs("RUNNING")
         yield driver, str(number)
@@ -60,18 +55,18 @@ def test_a_driver_that_is_killed_leaves_a_job_that_is_not_done_twice(project, re
     with half_trained(project) as (driver, number):
         driver.send_signal(signal.SIGKILL)
     target = f"results/{TRAINING.target}"
-    locked = project.snakemake(target, config=saving(project))
+    locked = project.snakemake(target, config=project.saving())
     assert locked.returncode != 0
     assert "cannot be locked" in locked.stdout + locked.stderr
     project.unlock()
-    refused = project.snakemake(target, config=saving(project))
+    refused = project.snakemake(target, config=project.saving())
     assert refused.returncode != 0
     assert "SLURM jobs of an earlier driver are still in the queue" in refused.stderr
     assert f"scancel {number};" in refused.stderr
     assert list(project.cluster.jobs("RUNNING", "PENDING")) == [int(number)], "nothing was submitted"
     project.cluster.run("scancel", number)
     project.wait_for_queue()
-    again = project.snakemake(target, config=saving(project))
+    again = project.snakemake(target, config=project.saving())
     assert again.returncode == 0, again.stderr
     resumed(project)
     record(
@@ -129,7 +124,7 @@ def test_a_job_over_its_memory_gets_more(project, accounting_cluster, record):
 @pytest.mark.parametrize("program", ["train_sae", "encode_activations", "write_seqlets", "calibrate_nulls"])
 def test_a_full_disk(project, record, program):
     stage = stage_of(program)
-    config = saving(project) if program == "train_sae" else project.config
+    config = project.saving() if program == "train_sae" else project.config
     project.remove(*stage.removed)
     with small_disk(project, room_bytes=16 << 10) as ballast:  # for a log, not for what the program makes
         full = project.snakemake(f"results/{stage.target}", "--retries", "0", config=config)

@@ -11,14 +11,9 @@ from stages import STAGES, Stage
 pytestmark = pytest.mark.slurm
 
 
-def quick_states(config: dict) -> dict:
-    """The config with a resume state after every step."""
-    return {**config, "sae": {**config["sae"], "checkpoint_seconds": 1e-9}}
-
-
 @pytest.mark.parametrize("stage", STAGES, ids=lambda stage: stage.name)
 def test_driver_and_job_are_killed(project, record, stage: Stage):
-    config = quick_states(project.config)
+    config = project.saving() if stage.program == "train_sae" else project.config
     project.remove(*stage.removed)
     assert project.incomplete() == []
     project.lay(stage.program, f"hold {stage.stop_before}")
