@@ -11,7 +11,7 @@ import yaml
 from cluster import ACCOUNT, Cluster, missing_servers
 
 pytestmark = pytest.mark.slurm
-SELECTED = "results/demo/synthetic/topk-x3-k3-lr0.002-s0/selected_nodes.tsv"
+SELECTED = "results/demo/synthetic/topk-x3-k3-lr0.004-s0/selected_nodes.tsv"
 KERNELS = "results/demo/kernels/sae.txt"
 ON_GPU = {"slurm_partition": "gpu"}
 PROFILE = {

@@ -59,7 +59,7 @@ def test_a_run_is_refused_before_anything_is_submitted(project, tmp_path):
 
 def test_a_local_run_with_the_profile_asks_nothing(project, tmp_path):
     slurm = stand_in_slurm.install(tmp_path / "bin", partitions="")
-    target = "results/demo/synthetic/topk-x3-k3-lr0.002-s0/meme/settings.json"
+    target = "results/demo/synthetic/topk-x3-k3-lr0.004-s0/meme/settings.json"
     done = plan(project, slurm, "--executor", "local", "--cores", "1", target)
     assert done.returncode == 0, done.stderr
     assert "1 of 1 steps (100%) done" in done.stderr

@@ -78,7 +78,6 @@ if workflow.is_main_process:
 onstart:
     if workflow.executor_plugin.name == "slurm":
         try:
-            earlier_jobs.check_no_earlier_jobs(os.getcwd())
             requests, later = requests_of_jobs()
             submission.check_submission(
                 requests,
@@ -87,5 +86,6 @@ onstart:
                 later=later,
                 status_command=workflow.executor_settings.status_command,
             )
+            earlier_jobs.check_no_earlier_jobs(os.getcwd())
         except BiosaeError as error:
             raise WorkflowError(str(error)) from None
