@@ -55,7 +55,7 @@ STAGES = [
     _in_run("selection", "select_nodes", "selected_nodes.tsv", "selected_nodes.tsv.json", is_local=True),
     _in_run("seqlets", "write_seqlets", "seqlets/manifest.tsv", "seqlets/*"),
     _in_run("motifs", "discover_motifs", "motifs/chunk_0.tsv", "motifs/*_0.*", stop_before=4),
-    _in_run("motifs of the run", "collect_motifs", "motifs.tsv", "motifs.*", "held_out.*", is_local=True),
+    _in_run("motifs of the run", "collect_motifs", "motifs.tsv", "motifs.*", "held_out.*"),
     _in_run("matches", "match_motifs", "motifs/matches.tsv", "motifs/matches.tsv.json"),
     _in_run("clusters", "cluster_motifs", "motif_clusters.tsv", "motif_clusters.*"),
     _in_run("null sets", "write_null_sets", "nulls/genome/motifs.tsv", "nulls/genome/[ms][ot]*"),

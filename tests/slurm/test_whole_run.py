@@ -18,7 +18,7 @@ from stages import RUN
 pytestmark = pytest.mark.slurm
 
 GPU_RULES = {"train_sae", "encode_activations"}
-LOCAL_RULES = {"select_nodes", "collect_motifs", "calibrate_nulls", "summarise_nodes", "summarise_runs"}
+LOCAL_RULES = {"select_nodes", "calibrate_nulls", "summarise_nodes", "summarise_runs"}
 # what does not depend on the null sets and baselines that the README's run goes without
 OF_THE_SAE = [
     f"{RUN}/{name}"
