@@ -117,7 +117,8 @@ def test_linear_round_trip(kind, tmp_path):
     assert loaded.config == {**model.structure(), "role": kind}
     for before, after in zip(model.encode_block(rows()), loaded.encode_block(rows()), strict=True):
         np.testing.assert_array_equal(before, after)
-    assert torch.equal(model(rows()).output, loaded(rows()).output)
+    # arrays that lie otherwise in memory may be multiplied in another order: the last bit is the machine's
+    torch.testing.assert_close(model(rows()).output, loaded(rows()).output, rtol=1e-6, atol=1e-6)
     shapes = {name: tuple(t.shape) for name, t in load_file(tmp_path / "c" / "model.safetensors").items()}
     assert shapes == {
         "decoder.weight": (6, 8),

@@ -31,6 +31,7 @@ def check(monkeypatch, tmp_path):
 
     monkeypatch.delenv("SBATCH_ACCOUNT", raising=False)
     monkeypatch.setattr(submission, "read_mounts", list)  # whatever this machine has mounted
+    monkeypatch.setattr(submission.sys, "prefix", "/usr")  # wherever the environment of the tests lies
     return checked
 
 

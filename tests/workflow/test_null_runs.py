@@ -22,7 +22,7 @@ def scored(copy):
         "baselines": ["permuted", "random_model"],
         "activations": {**config["activations"], "random_model": twin},
         "sae": {**config["sae"], "max_positions": 2_000_000, "epochs": 60},
-        "nulls": {"kinds": ["filter"], "sets": 200, "pool_windows": 20_000},
+        "nulls": {"kinds": ["filter"], "sets": 400, "pool_windows": 20_000},
     }
     result = helpers.snakemake(folder, changed, "results/summary.tsv")
     assert result.returncode == 0, result.stdout[-2000:] + result.stderr[-6000:]
