@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 import sys
@@ -92,3 +93,25 @@ def test_progress_yields_every_item_and_counts_by_hand(capsys):
     with cli.progress(what="slabs", total=5) as bar:
         bar.update(5)
     assert "slabs: 100%" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
+def test_a_full_disk_is_one_paragraph(capsys, number):
+    def main():
+        raise OSError(number, os.strerror(number), "table.tsv")
+
+    with pytest.raises(SystemExit) as ended:
+        cli.run(main)
+    assert ended.value.code == 2
+    said = capsys.readouterr().err
+    assert said.startswith("error: The disk is full, or your quota is used up")
+    assert "Where: table.tsv." in said
+    assert "To mend: make space and give the same command again." in said
+
+
+def test_another_fault_of_the_system_keeps_its_traceback():
+    def main():
+        raise OSError(errno.EIO, os.strerror(errno.EIO), "table.tsv")
+
+    with pytest.raises(OSError, match=r"table\.tsv"):
+        cli.run(main)

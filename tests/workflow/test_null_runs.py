@@ -36,6 +36,7 @@ def test_nulls_are_not_named_and_the_sae_is(scored):
     assert (summary["kept_nodes"] >= 20).all()
     assert share["permuted"] <= SHARE
     assert share["random_model"] <= SHARE
+    assert share["sae"] >= SHARE
     assert share["sae"] > max(share["permuted"], share["random_model"])
     board = artefacts.read_table(scored / "scoreboard.tsv", "scoreboard").set_index("figure")
     named = board.loc["nodes_named_calibrated"]
