@@ -74,8 +74,7 @@ def residual_rows(
     losses, output = np.zeros(groups), np.empty(d, np.float32)
     for r in range(low, high):
         scale, wanted, first = row_scale[r], target[r], begin[r]
-        for j in range(d):
-            output[j] = pre_bias[j]
+        output[:] = pre_bias
         for g in range(groups):
             last = first
             while last < end[r] and nodes[last] < borders[g]:

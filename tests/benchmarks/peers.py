@@ -13,6 +13,7 @@ version conflicts with the others; without nnsight only its trainers are importe
 from __future__ import annotations
 
 import contextlib
+import functools
 import importlib
 import importlib.metadata
 import importlib.util
@@ -68,18 +69,20 @@ def build_sparsify(
         fired.zero_()
         return fvu
 
-    def reconstruct(rows: Tensor) -> Tensor:
-        averaged = hasattr(chosen, "eval")  # schedule-free: the weights to use are an average
-        if averaged:
-            chosen.eval()
-        output = sae(rows).sae_out
-        if averaged:
-            chosen.train()
-        return output
-
     path = sparsify_utils.decoder_impl.__name__
     where = "bf16 autocast" if u.is_cuda else "fp32"
+    reconstruct = functools.partial(_sparsify_output, sae, chosen)
     return Peer(step, reconstruct, f"decoder: {path}; {where}; {optimiser}")
+
+
+def _sparsify_output(sae, chosen, rows: Tensor) -> Tensor:
+    averaged = hasattr(chosen, "eval")  # schedule-free: the weights to use are an average
+    if averaged:
+        chosen.eval()
+    output = sae(rows).sae_out
+    if averaged:
+        chosen.train()
+    return output
 
 
 def _sparsify_optimiser(sae, n_nodes: int, name: str, learning_rate: float | None):

@@ -163,7 +163,7 @@ rule match_motifs:
         f"{BENCHMARKS}/{{run}}/match_motifs.tsv"
     conda:
         "../../envs/motifs.yaml"
-    threads: 2
+    threads: 1
     resources:
         mem_mb=grow(8000),
         runtime=grow(120),
@@ -220,7 +220,7 @@ rule cluster_motifs:
         f"{BENCHMARKS}/{{run}}/cluster_motifs.tsv"
     conda:
         "../../envs/motifs.yaml"
-    threads: 2
+    threads: 1
     resources:
         mem_mb=grow(8000),
         runtime=grow(60),

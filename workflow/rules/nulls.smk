@@ -50,7 +50,8 @@ rule discover_null_motifs:
         f"{BENCHMARKS}/{{run}}/nulls/{{null}}_motifs.tsv"
     conda:
         "../../envs/motifs.yaml"
-    threads: 4
+    # the batched engine needs minutes of one core, MEME hours
+    threads: 1 if CONFIG["motifs"]["engine"] == "batched" else 4
     resources:
         mem_mb=grow(4000),
         runtime=grow(1440),
@@ -78,7 +79,7 @@ rule match_null_motifs:
         f"{BENCHMARKS}/{{run}}/nulls/{{null}}_matches.tsv"
     conda:
         "../../envs/motifs.yaml"
-    threads: 2
+    threads: 1
     resources:
         mem_mb=grow(4000),
         runtime=grow(120),

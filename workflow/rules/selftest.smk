@@ -61,7 +61,7 @@ rule score_recovery:
         f"{BENCHMARKS}/{{run}}/score_recovery.tsv"
     conda:
         "../../envs/sae.yaml"
-    threads: 2
+    threads: 1
     resources:
         mem_mb=grow(4000),
         runtime=grow(30),
