@@ -11,6 +11,7 @@ activations fall off around a peak as a TopK code's do. The same options give th
 from __future__ import annotations
 
 import gzip
+import gzip
 from pathlib import Path
 
 import h5py
@@ -20,7 +21,7 @@ from safetensors.numpy import save_file
 
 from biosae import cli
 from biosae.artefacts import conform, load_schema, write_json, write_table
-from biosae.motifs.formats import Motif, write_meme
+from biosae.motifs.formats import Motif, read_meme, write_meme
 
 LAYER, RUN = "conv1d_2", "topk-x4-k36"
 CHROMS = [*(f"chr{number}" for number in range(1, 23)), "chrX"]
@@ -37,9 +38,8 @@ BAND_TEXT = (
 SHARES = (0.5, 0.1, 0.1, 0.1, 0.1, 0.1)  # of a node's examples, by band
 LEVELS = (1.0, 0.62, 0.37, 0.12, 0.3, 0.0)  # mean activation of a band, as a share of the maximum
 CHANNELS = 736
-TARGETS = 800
+DATABASE = Path(__file__).parents[1] / "data" / "meme_suite_5.5.8" / "JASPAR2026_CORE_vertebrates.meme.gz"
 _FILL = {"integer": 0, "number": 0.5, "string": "x", "boolean": True}
-_NAMES = ("GATA1::TAL1", "CTCF", "SP1", "REST", "JUN", "NFYA", "ELK4", "HNF4A", "TEAD1", "MEF2A", "USF1", "KLF4")
 
 
 def main() -> None:
@@ -132,20 +132,19 @@ def write_motifs(run: Path, kept: pd.DataFrame, rng: np.random.Generator) -> tup
 
 def write_matches(folder: Path, run: Path, motifs: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
     """Up to fourteen matches a motif, and the database that they are of."""
-    database = [
-        Motif(f"MA{at:04}.1", f"{_NAMES[at % len(_NAMES)]}-{at}", rng.dirichlet([0.2] * 4, int(rng.integers(6, 20))))
-        for at in range(TARGETS)
-    ]
-    write_meme(folder / "database.meme", database)
+    text = gzip.decompress(DATABASE.read_bytes())
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "database.meme").write_bytes(text)
+    database = read_meme(folder / "database.meme")
     query = np.repeat(np.arange(len(motifs)), rng.integers(0, 15, len(motifs)))
     n = len(query)
-    target, reverse = rng.integers(0, TARGETS, n), rng.random(n) < 0.5
+    target, reverse = rng.integers(0, len(database), n), rng.random(n) < 0.5
     log10_p = -rng.exponential(2.5, n) - 2
     letters = [(m.likeliest_letters, m.reverse_complement().likeliest_letters) for m in database]
     columns = {name: motifs[name].to_numpy()[query] for name in ("rank", "node", "motif")}
     columns |= {"query": motifs["motif_id"].to_numpy()[query], "target": [database[t].id for t in target]}
     columns |= {"target_name": [database[t].name for t in target], "p_value": 10.0**log10_p, "log10_p": log10_p}
-    columns |= {"e_value": 10.0**log10_p * TARGETS, "q_value": np.minimum(10.0**log10_p * 300, 1)}
+    columns |= {"e_value": 10.0**log10_p * len(database), "q_value": np.minimum(10.0**log10_p * 300, 1)}
     columns |= {"q_value_run": np.minimum(10.0**log10_p * 900, 1), "q_null": rng.random(n), "p_null": rng.random(n)}
     columns |= {"offset": rng.integers(-6, 7, n), "overlap": rng.integers(5, 12, n)}
     columns |= {"query_consensus": "ACGT", "target_consensus": [letters[t][int(r)] for t, r in zip(target, reverse, strict=True)]}
@@ -266,19 +265,19 @@ def write_examples(
 
 
 def _activations(peak: np.ndarray, window_bp: int, stride_bp: int, rng: np.random.Generator) -> np.ndarray:
-    """(n, window_bp) float16: the peak in the middle, less beside it, mostly 0 beyond."""
+    """(n, window_bp) float32: the peak in the middle, less beside it, mostly 0 beyond."""
     positions = -(-window_bp // stride_bp)
     distance = np.abs(np.arange(positions) - positions // 2)
     chance = np.where(distance == 1, 0.6, np.where(distance == 2, 0.2, 0.04))
     found = np.where(rng.random((len(peak), positions)) < chance, rng.uniform(0.1, 0.9, (len(peak), positions)), 0)
     found[:, positions // 2] = 1
-    return np.repeat(found * peak[:, None], stride_bp, axis=1)[:, :window_bp].astype(np.float16)
+    return np.repeat(found * peak[:, None], stride_bp, axis=1)[:, :window_bp].astype(np.float32)
 
 
 def store_examples(path: Path, data: dict, geometry: tuple[int, int], chroms: list, **attributes) -> None:
     """Write the datasets of an examples.h5 with the types that the contract gives them."""
     types = {"node": "i4", "rank": "i4", "edges": "i8", "band": "u1", "chrom": "u2", "start": "i4", "peak": "f4"}
-    types |= {"sequence": "u1", "activation": "f2", "motif_at": "i2", "motif_strand": "u1", "motif_score": "i4"}
+    types |= {"sequence": "u1", "activation": "f4", "motif_at": "i2", "motif_strand": "u1", "motif_score": "i4"}
     types |= {"has_motif": "u1", "motif_best_score": "i4"}
     path.parent.mkdir(parents=True, exist_ok=True)
     with h5py.File(path, "w") as handle:
@@ -286,7 +285,7 @@ def store_examples(path: Path, data: dict, geometry: tuple[int, int], chroms: li
             packing = {"chunks": True, "compression": "gzip", "compression_opts": 1} if len(values) else {}
             handle.create_dataset(name, data=np.asarray(values, dtype=types[name]), **packing)
         handle.create_dataset("chroms", data=list(chroms), dtype=h5py.string_dtype())
-        handle.attrs.update({"window_bp": geometry[0], "stride_bp": geometry[1], "provenance": "{}", **attributes})
+        handle.attrs.update({"window_bp": geometry[0], "stride_bp": geometry[1], "provenance": "{}", "counts": "{}", **attributes})
         for name, words in (("bands", BANDS), ("band_text", BAND_TEXT)):
             handle.attrs.create(name, list(words), dtype=h5py.string_dtype())
 

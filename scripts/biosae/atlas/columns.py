@@ -12,6 +12,7 @@ from biosae.atlas.payload import Arrays
 
 MISSING_INTEGER = -(2**31)
 MISSING_BOOLEAN = 255
+DIGITS = 4  # significant, in records: what a reader looks at
 _LEAST_F4, _MOST_F4 = 1e-37, 3e38  # beyond, a float32 has few digits or none
 
 
@@ -61,6 +62,15 @@ def descriptions(schema: str) -> dict[str, dict]:
     return load_schema(schema)["properties"]
 
 
+def rounded(table: pd.DataFrame) -> pd.DataFrame:
+    """The table with its fractional numbers to ``DIGITS`` significant digits; the others as they are."""
+    found = {}
+    for name in table.select_dtypes("floating"):
+        values = table[name].to_numpy(np.float64, na_value=np.nan)
+        found[name] = [float(f"{value:.{DIGITS}g}") for value in values.tolist()]
+    return table.assign(**found)
+
+
 def records(table: pd.DataFrame, names: Sequence[str] | None = None) -> list[dict]:
     """Rows as plain values, ``None`` where one is missing."""
     names = list(table.columns) if names is None else list(names)
@@ -88,6 +98,6 @@ class RowsOfNodes:
     def slice(self, first: int, last: int) -> list[list[dict]]:
         """Records of each of the nodes [first, last)."""
         low, high = self._edges[first], self._edges[last]
-        rows = records(self._table.iloc[low:high])
+        rows = records(rounded(self._table.iloc[low:high]))
         edges = self._edges[first : last + 1] - low
         return [rows[a:b] for a, b in zip(edges[:-1], edges[1:], strict=True)]

@@ -7,14 +7,16 @@ from pathlib import Path
 
 from biosae.atlas.payload import packed
 
-OFFERED = (  # below the folder of the run, where they are there, the most wanted first
+FIRST = (  # below the folder of the run, where they are there: copied before examples are shown
     ("nodes.tsv", "one row per node, every column"),
-    ("motifs.meme", "all motifs as matrices, MEME text format"),
-    ("motifs.tsv", "all motifs"),
     ("training_curve.tsv", "training curve"),
     ("evaluation.json", "evaluation figures"),
     ("recovery.json", "score against the planted truth"),
     ("null_counts.tsv", "how many null sets pass each filter"),
+)
+THEN = (  # copied where there is room left, the most wanted first
+    ("motifs.tsv", "all motifs"),
+    ("motifs.meme", "all motifs as matrices, MEME text format"),
     ("umap.tsv", "node embeddings and clusters"),
     ("specificity.tsv", "how specific nodes are for their motifs, and their strands"),
     ("matches.tsv", "all reported database matches"),
@@ -40,8 +42,8 @@ class Download:
     data: bytes
 
 
-def read_downloads(run: Path, room: int) -> tuple[list[Download], list[str]]:
-    """What of ``OFFERED`` there is and has room.
+def read_downloads(run: Path, offered: tuple, room: int) -> tuple[list[Download], list[str]]:
+    """What of ``offered`` (``FIRST`` or ``THEN``) there is and has room.
 
     Args:
         run: folder of the run.
@@ -51,7 +53,7 @@ def read_downloads(run: Path, room: int) -> tuple[list[Download], list[str]]:
         files, and the names of those that did not fit.
     """
     found, left_out = [], []
-    for path, text in OFFERED:
+    for path, text in offered:
         file = run / path
         if not file.is_file():
             continue

@@ -34,9 +34,9 @@ class NodeRows:
 
     Attributes:
         motifs, overlaps, repeats: rows of the tables.
-        matches: motif id -> place among ``best``, of those shown.
-        best: rows of matches.tsv that are shown, with ``number`` of their target.
+        matches: rows of matches.tsv that are shown, with ``number``: of their target among ``targets``.
         n_matches: motif id -> matches in matches.tsv.
+        targets: (number in the database, name of the database) of the targets of the matches that are shown.
         counts: rows that are not shown, by what they are.
     """
 
@@ -45,6 +45,7 @@ class NodeRows:
     repeats: RowsOfNodes
     matches: RowsOfNodes
     n_matches: dict[str, int]
+    targets: list[tuple[int, str]]
     counts: dict[str, int] = field(default_factory=dict)
 
 
@@ -67,7 +68,11 @@ def rows_of_nodes(data: RunData) -> NodeRows:
         )
     matches = data.matches.sort_values(["query", "log10_p"], kind="stable")
     shown = _first_of_each(matches, ["query"], MOST_MATCHES)
-    shown = shown.assign(number=target_numbers(shown, data.targets, data.folder))
+    number = target_numbers(shown, data.targets, data.folder)
+    targets = sorted(set(zip(number.tolist(), shown["database"].tolist(), strict=True)))
+    place = {target: at for at, target in enumerate(targets)}
+    pairs = zip(number.tolist(), shown["database"].tolist(), strict=True)
+    shown = shown.assign(number=[place[pair] for pair in pairs])
     counts[f"matches beyond the best {MOST_MATCHES} of a motif"] = len(matches) - len(shown)
     parts = {}
     for name in ("overlaps", "repeats"):
@@ -78,6 +83,7 @@ def rows_of_nodes(data: RunData) -> NodeRows:
         *(RowsOfNodes(t, data.row_of(t["node"]), n_nodes) for t in (motifs, parts["overlaps"], parts["repeats"])),
         RowsOfNodes(shown, data.row_of(shown["node"]), n_nodes),
         data.matches.groupby("query").size().to_dict(),
+        targets,
         counts,
     )
 
@@ -123,7 +129,7 @@ class Shards:
 
     def encode(self, name: str, first: int, last: int) -> str:
         """Base64 of the shard of the nodes [first, last)."""
-        arrays, targets = Arrays(), {}
+        arrays = Arrays()
         kinds = ("motifs", "matches", "overlaps", "repeats")
         tables = {kind: getattr(self.rows, kind).slice(first, last) for kind in kinds}
         found = self.examples.rows(first, last)
@@ -131,7 +137,7 @@ class Shards:
         nodes = []
         for at, row in enumerate(range(first, last)):
             node = {"rank": row + 1, "node": int(self.data.nodes["node"].iloc[row])}
-            node["motifs"] = self._motifs(tables["motifs"][at], tables["matches"][at], targets, arrays)
+            node["motifs"] = self._motifs(tables["motifs"][at], tables["matches"][at], arrays)
             there = self.examples.reason is None
             node["examples"] = example_payload(found, at, arrays) if there else None
             carry, of = self.examples.carriers[row].tolist()
@@ -141,24 +147,28 @@ class Shards:
                 node[kind] = [_without(entry, ("rank", "node")) for entry in tables[kind][at]]
             node["neighbours"] = {kind: near[row] for kind, near in self.neighbours.items()}
             nodes.append(node)
-        used = [_target(self.data.targets[number], database, arrays) for number, database in targets]
-        content = {"atlas": self.atlas, "name": name, "first": first, "nodes": nodes, "targets": used}
-        return encode(content, arrays)
+        return encode({"atlas": self.atlas, "name": name, "first": first, "nodes": nodes}, arrays)
 
-    def _motifs(
-        self, motifs: list[dict], matches: list[dict], targets: dict[tuple, int], arrays: Arrays
-    ) -> list[dict]:
-        """Motifs of one node with their matches; new targets are added to ``targets``."""
+    def encode_targets(self) -> str:
+        """Base64 of ``targets``: the matrices that matches name."""
+        arrays, found = Arrays(), []
+        for number, database in self.rows.targets:
+            motif = self.data.targets[number]
+            matrix = arrays.add(motif.matrix, "f4")
+            found.append({"id": motif.id, "name": motif.name or None, "database": database, "matrix": matrix})
+        return encode({"atlas": self.atlas, "name": "targets", "targets": found}, arrays)
+
+    def _motifs(self, motifs: list[dict], matches: list[dict], arrays: Arrays) -> list[dict]:
+        """Motifs of one node with their matches."""
         of_motif: dict[str, list[dict]] = {}
         for match in matches:
-            target = targets.setdefault((match["number"], match["database"]), len(targets))
-            shown = {"target": target, **{key: match[key] for key in _MATCH}}
+            shown = {"target": match["number"], **{key: match[key] for key in _MATCH}}
             shown["promiscuous"] = match["target_promiscuous"]
             of_motif.setdefault(match["query"], []).append(shown)
         return [
             {
                 "id": motif["motif_id"],
-                "matrix": arrays.add(self.data.matrices[motif["motif_id"]], "f4"),
+                "matrix": arrays.add(self.data.matrices[motif["motif_id"]], "f4", "matrix"),
                 **{key: motif[key] for key in _MOTIF},
                 "n_matches": self.rows.n_matches.get(motif["motif_id"], 0),
                 "matches": of_motif.get(motif["motif_id"], []),
@@ -169,11 +179,6 @@ class Shards:
 
 def _without(entry: dict, keys: tuple[str, ...]) -> dict:
     return {key: value for key, value in entry.items() if key not in keys}
-
-
-def _target(motif: Motif, database: str, arrays: Arrays) -> dict:
-    matrix = arrays.add(motif.matrix, "f4")
-    return {"id": motif.id, "name": motif.name or None, "database": database, "matrix": matrix}
 
 
 def _histograms(data: RunData, first: int, last: int) -> list[dict | None]:

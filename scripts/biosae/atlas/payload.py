@@ -35,15 +35,15 @@ class Arrays:
     """The binary part of a payload, filled array by array."""
 
     def __init__(self) -> None:
-        self._parts: list[bytes] = []
-        self._size = 0
+        self._groups: dict[str, list[tuple[dict, bytes]]] = {}
 
-    def add(self, values: np.ndarray, kind: str) -> dict:
-        """Append an array and return its reference for the JSON.
+    def add(self, values: np.ndarray, kind: str, group: str = "") -> dict:
+        """Append an array and return its reference for the JSON, whose offset ``bytes`` fills in.
 
         Args:
             values: of any shape; must be exact in ``kind`` where that is a whole number.
             kind: one of ``TYPES``.
+            group: arrays of one group follow each other: bytes that are alike compress better together.
 
         Raises:
             ContractError: a value does not fit the type.
@@ -54,15 +54,20 @@ class Arrays:
         if kind[0] in "iu" and not np.array_equal(stored, values):
             wrong = values[stored != values]
             raise ContractError(f"Values do not fit the type {kind} of the atlas", got=wrong[:3].tolist())
-        reference = {"at": self._size, "type": kind, "shape": list(values.shape)}
-        padding = -stored.nbytes % _ALIGNED
-        self._parts.append(stored.tobytes() + b"\0" * padding)
-        self._size += stored.nbytes + padding
+        reference = {"at": 0, "type": kind, "shape": list(values.shape)}
+        data = stored.tobytes() + b"\0" * (-stored.nbytes % _ALIGNED)
+        self._groups.setdefault(group, []).append((reference, data))
         return reference
 
     def bytes(self) -> bytes:
-        """All of it."""
-        return b"".join(self._parts)
+        """All of it; every reference then says where its array is."""
+        parts, size = [], 0
+        for group in self._groups.values():
+            for reference, data in group:
+                reference["at"] = size
+                parts.append(data)
+                size += len(data)
+        return b"".join(parts)
 
 
 def encode(content: dict, arrays: Arrays) -> str:
@@ -74,12 +79,13 @@ def encode(content: dict, arrays: Arrays) -> str:
     Raises:
         ContractError: a number is not finite, or a value is no JSON.
     """
+    binary = arrays.bytes()  # first: it completes the references
     try:
         head = json.dumps(content, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
     except (TypeError, ValueError) as error:
         raise ContractError("Content of the atlas is no JSON", got=error, where=content.get("name")) from error
     head += b" " * (-(4 + len(head)) % _ALIGNED)
-    return base64.b64encode(packed(struct.pack("<I", len(head)) + head + arrays.bytes())).decode()
+    return base64.b64encode(packed(struct.pack("<I", len(head)) + head + binary)).decode()
 
 
 def packed(data: bytes) -> bytes:

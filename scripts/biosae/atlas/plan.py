@@ -15,7 +15,7 @@ log = logging.getLogger(__name__)
 
 MOST_FILES = 1000
 MOST_NODE_SHARDS = 800  # leaves room for shards of loci, the page and what is downloaded
-DOWNLOAD_SHARE = 0.15  # of the folder
+FIRST_SHARE = 0.1  # of the folder, for the files that are copied before examples are shown
 _TRIED_SHARDS = 8
 _LEAST_PERCENT = 1
 

@@ -10,13 +10,15 @@ import pandas as pd
 
 from biosae.artefacts import write_json
 from biosae.atlas import index
-from biosae.atlas.downloads import Download, read_downloads
+from biosae.atlas.downloads import FIRST, THEN, Download, read_downloads
 from biosae.atlas.left_out import LeftOut
 from biosae.atlas.loci import gene_shard, locus_shards
 from biosae.atlas.node_shards import Shards
 from biosae.atlas.payload import Arrays, encode, script, short_hash
-from biosae.atlas.plan import DOWNLOAD_SHARE, Limits, fitting_share, nodes_a_shard, shard_ranges
+from biosae.atlas.plan import FIRST_SHARE, Limits, fitting_share, nodes_a_shard, shard_ranges
 from biosae.cli import progress
+
+_REST = 500_000  # bytes of the index beside its columns, and of schema.json
 
 
 class AtlasWriter:
@@ -37,6 +39,8 @@ class AtlasWriter:
         self._arrays = Arrays()
         self._columns = index.node_content(self._data, self._arrays)
         self._chroms = list(self._examples.chroms)
+        self._downloads: list[Download] = []
+        self._too_large: list[str] = []
         self._files: list[dict] = []
         self._hashes: dict[str, str] = {}
 
@@ -46,9 +50,8 @@ class AtlasWriter:
             (self._folder / name).mkdir()
         for file in pages:
             shutil.copyfile(file, self._folder / file.name)
-        downloads, too_large = read_downloads(self._data.folder, int(self._limits.bytes * DOWNLOAD_SHARE))
-        for download in downloads:
-            (self._folder / "files" / download.name).write_bytes(download.data)
+        self._copy(FIRST, int(self._limits.bytes * FIRST_SHARE))
+        self._add("targets", self._shards.encode_targets(), len(self._shards.rows.targets))
         if genes is not None:
             self._chroms = list(dict.fromkeys([*self._chroms, *sorted(set(genes["chrom"]))]))
             self._add("genes", gene_shard(self._shards.atlas, genes, self._chroms), len(genes))
@@ -58,9 +61,23 @@ class AtlasWriter:
         for name, (first, last) in progress(pairs, what="nodes", total=len(names), unit="shard"):
             self._add(name, self._shards.encode(name, first, last), last - first)
         loci = self._write_loci()
+        self._copy(THEN, self._room())
         said = {"shards": names, "loci": loci, "has_genes": genes is not None}
-        self._write_index(said, downloads, LeftOut(self._limits, self._shard_nodes, share, too_large))
+        self._write_index(said, LeftOut(self._limits, self._shard_nodes, share, self._too_large))
         self._write_schema(made_by)
+
+    def _copy(self, offered: tuple, room: int) -> None:
+        """Copy what has room of the files of the run."""
+        downloads, too_large = read_downloads(self._data.folder, offered, room)
+        for download in downloads:
+            (self._folder / "files" / download.name).write_bytes(download.data)
+        self._downloads += downloads
+        self._too_large += too_large
+
+    def _room(self) -> int:
+        """Bytes that are left of the folder, the index taken off."""
+        written = sum(file.stat().st_size for file in self._folder.rglob("*") if file.is_file())
+        return self._limits.bytes - written - len(encode(self._columns, self._arrays)) - _REST
 
     def _add(self, name: str, text: str, rows: int) -> None:
         """Write one payload (base64) as ``data/<name>.js``."""
@@ -72,8 +89,6 @@ class AtlasWriter:
 
     def _fit(self) -> float:
         """Let as many examples be shown as there is room for; returns their share."""
-        written = sum(file.stat().st_size for file in self._folder.rglob("*") if file.is_file())
-        room = self._limits.bytes - written - len(encode(self._columns, self._arrays))
         windows = self._examples.top_windows()
         loci = locus_shards(self._shards.atlas, *windows)
         a_window = sum(len(shard.text) for shard in loci) / max(len(windows[0]), 1)
@@ -82,7 +97,7 @@ class AtlasWriter:
             self._ranges,
             lambda first, last: len(self._shards.encode("nodes_0000", first, last)),
             a_window,
-            room,
+            self._room(),
         )
 
     def _write_loci(self) -> dict | None:
@@ -93,12 +108,12 @@ class AtlasWriter:
             return None
         return {"shards": [shard.name for shard in shards], "first": [shard.first for shard in shards]}
 
-    def _write_index(self, said: dict, downloads: list[Download], left: LeftOut) -> None:
+    def _write_index(self, said: dict, left: LeftOut) -> None:
         content = {"format": index.FORMAT, "atlas": self._shards.atlas, "name": "index"}
         content |= {**index.run_content(self._data, self._examples), **self._columns, **said}
         content |= {"assembly": self._assembly, "chroms": self._chroms, "sha256": dict(self._hashes)}
         content["shard_nodes"] = left.shard_nodes
-        content["downloads"] = index.download_content(downloads)
+        content["downloads"] = index.download_content(self._downloads)
         content |= {"counts": left.counts(self._shards), "limits": [*left.notes(self._shards), *index.LIMITS]}
         self._add("index", encode(content, self._arrays), len(self._data.nodes))
 
