@@ -23,8 +23,8 @@ LIMITS = (
     "does not say that the model uses the node, nor that any factor binds there.",
     "A name is the closest matrix of the database. Factors of one family share motifs; a match tells the "
     "family at best.",
-    "Dictionaries of untrained networks, and raw channels, give significant nodes too. Read every count beside "
-    "the same count of the baselines.",
+    "Dictionaries of untrained networks, and raw channels, give significant nodes too. Read every count "
+    "beside the same count of the baselines.",
     "Motifs come from the strongest activations of a node; weaker ones may mean something else. The lower "
     "bands of the examples show them.",
     "Repeats and low complexity give strong motifs, which resemble the matrices of factors. A node that they "
