@@ -10,12 +10,12 @@ import base64
 import gzip
 import hashlib
 import json
-import shutil
 from pathlib import Path
 
 import numpy as np
 
-PAGE = Path(__file__).parents[2] / "scripts" / "biosae" / "atlas" / "page"
+from biosae.atlas.page_files import served_files
+
 ATLAS = "0123456789abcdef"
 N, SHARD, WINDOW = 130, 64, 22
 CHROMS = ["chr1", "chr\"2'><img src=x onerror=alert(1)>"]
@@ -162,7 +162,7 @@ def examples(payload: Payload, row: int) -> dict | None:
     return {
         "n": n, "scale": 20.0, "band": put(band, "u1"), "chrom": put(np.arange(n) % 2, "u2"),
         "start": put(1000 * row + 31 * rng.permutation(n), "i4"), "strand": put(strand, "u1"), "peak": put(peak, "f4"),
-        "sequence": put(packed, "u1"), "other": put(bits, "u1"), "activation": put(activation, "u1"),
+        "sequence": put(packed, "u1"), "other": put(bits, "u1"), "activation": put(activation.T, "u1"),
         "motif_at": put(at, "i2"), "motif_strand": put(motif_strand, "u1"),
         "motif_score_share": put(rng.uniform(0.5, 1, n), "f4"),
     }  # fmt: skip
@@ -245,13 +245,15 @@ def write_shards(data: Path) -> dict[str, str]:
     texts = {}
     for number, first in enumerate(range(0, N, SHARD)):
         payload = Payload()
-        head = {"atlas": ATLAS, "name": f"nodes_{number:04d}", "first": first, "targets": targets(payload)}
+        head = {"atlas": ATLAS, "name": f"nodes_{number:04d}", "first": first}
         head["nodes"] = [node(payload, row) for row in range(first, min(N, first + SHARD))]
         texts[head["name"]] = payload.text(head)
     payload = Payload()
     chrom, start, row = zip(*loci(), strict=True)
     head = {"atlas": ATLAS, "name": "loci_0000", "chrom": payload.put(chrom, "u2"), "start": payload.put(start, "i4"), "row": payload.put(row, "u2"), "n": N}
     texts["loci_0000"] = payload.text(head)
+    payload = Payload()
+    texts["targets"] = payload.text({"atlas": ATLAS, "name": "targets", "targets": targets(payload)})
     payload = Payload()
     head = {"atlas": ATLAS, "name": "genes", "genes": ["CTCF", "TP53"], "chrom": payload.put([0, 1], "u2"),
             "start": payload.put([9990, 5000], "i4"), "end": payload.put([20010, 5100], "i4")}  # fmt: skip
@@ -267,9 +269,10 @@ def write_script(data: Path, name: str, text: str) -> None:
 
 def write_atlas(folder: Path, **changes) -> Path:
     """Write the atlas into a new folder; `changes` replace keys of the index. Returns the path of index.html."""
-    shutil.copytree(PAGE, folder)
     data = folder / "data"
-    data.mkdir()
+    data.mkdir(parents=True)
+    for name, content in served_files().items():
+        (folder / name).write_bytes(content)
     (folder / "files").mkdir()
     (folder / "files" / "nodes.tsv").write_text("rank\tnode\n")
     sums = write_shards(data)

@@ -1,66 +1,65 @@
 "use strict";
-// Addresses: #n=127 a node, #cmp=12,34 nodes side by side, else the table with q, sort, f.COLUMN, cols, map, by.
+// Addresses: #n=127 a node, #cmp=12,34 side by side, else the table: q, sort, f.COLUMN, cols, map, by.
 
-let shownNode = null, asked = 0;
+let shownNodes = null,
+  asked = 0;
 
-function params() { return new URLSearchParams(location.hash.slice(1)); }
-
-/** Writes an address without a step for the back button. */
-function replaceHash(text) { history.replaceState(null, "", `#${text}`); }
-function changeHash(change) {
-  const p = params();
-  change(p);
-  replaceHash(p);
-}
+const params = () => new URLSearchParams(location.hash.slice(1));
+const replaceHash = (text) => history.replaceState(null, "", `#${text}`); // no step for the back button
 
 function writeTableHash() {
-  if (shownNode !== null) return;
-  const { q, sort, down, filters, cols } = table.state, p = new URLSearchParams();
-  if (q) p.set("q", q);
-  if (sort !== "rank" || down) p.set("sort", (down ? "-" : "") + sort);
-  for (const [name, text] of Object.entries(filters)) p.set(`f.${name}`, text);
-  if (cols) p.set("cols", cols.join(","));
-  if (map.kind !== "umap") p.set("map", map.kind);
-  if (map.by !== "explained_by") p.set("by", map.by);
-  replaceHash(p);
-  table.hash = `#${p}`;
+  const { q, sort, down, filters, cols } = table.state,
+    { kind, by } = map;
+  const all = {
+    q,
+    sort: down ? `-${sort}` : sort === "rank" ? "" : sort,
+    ...Object.fromEntries(Object.entries(filters).map(([name, text]) => [`f.${name}`, text])),
+    cols: cols?.join(),
+    map: kind === "umap" ? "" : kind,
+    by: by === "explained_by" ? "" : by,
+  };
+  replaceHash((table.hash = `#${new URLSearchParams(Object.entries(all).filter(([, x]) => x))}`.slice(1)));
+  table.hash = `#${table.hash}`;
 }
 
 async function showTable(p) {
-  const sort = p.get("sort") ?? "rank", filters = {};
-  for (const [key, text] of p) if (key.startsWith("f.") && table.column(key.slice(2))) filters[key.slice(2)] = text;
-  shownNode = null;
-  table.hash = location.hash || "#";
+  const sort = p.get("sort") ?? "rank",
+    filters = Object.fromEntries(
+      [...p]
+        .filter(([key]) => key.startsWith("f.") && key !== "f.logo" && table.column(key.slice(2)))
+        .map(([key, text]) => [key.slice(2), text]),
+    );
+  shownNodes = null;
   document.title = `${A.run} · ${A.layer} · atlas`;
   page("all");
   map.set({ kind: p.get("map") ?? "umap", by: p.get("by") ?? "explained_by" });
-  const state = { q: p.get("q") ?? "", sort: sort.replace(/^-/, ""), down: sort[0] === "-", filters, cols: p.get("cols")?.split(",") };
-  if (JSON.stringify(state) === table.last) table.draw(); // back from a node: rows and place as they were
-  else await table.set(state);
-  table.last = JSON.stringify(state);
-  if (table.scrolled) table.scroller.scrollTop = table.scrolled;
+  if (location.hash !== table.hash || !table.mask)
+    await table.set({
+      q: p.get("q") ?? "",
+      sort: sort.replace(/^-/, ""),
+      down: sort[0] === "-",
+      filters,
+      cols: p.get("cols")?.split(","),
+    });
+  else table.scroller.scrollTop = table.scrolled; // back from a node: as it was left
+  table.hash = location.hash;
   table.draw();
 }
 
-/** Shows one of the two sections, filled with `content` where that is given. */
-function page(id, content) {
-  const [all, one] = ["all", "one"].map((x) => document.getElementById(x));
-  if (!all.hidden && id === "one") table.scrolled = table.scroller.scrollTop;
-  document.getElementById("wait").hidden = true;
-  all.hidden = id !== "all";
-  one.hidden = id !== "one";
-  one.replaceChildren(...(content ?? []).flat(2).filter(Boolean));
-  if (content) {
-    scrollTo(0, 0);
-    one.querySelector("h1")?.focus({ preventScroll: true });
-  }
+/** Shows one of the two sections, the node's filled with `content`. */
+function page(id, ...content) {
+  if (!$("all").hidden) table.scrolled = table.scroller.scrollTop;
+  for (const name of ["wait", "all", "one"]) $(name).hidden = name !== id;
+  $("one").replaceChildren(...content.flat(2).filter(Boolean));
+  if (id === "one") scrollTo(0, 0);
+  $("one").querySelector("h1")?.focus({ preventScroll: true });
 }
 
 async function showNodes(numbers, p) {
-  const mine = ++asked, rows = numbers.map((node) => A.rowOf.get(node));
-  shownNode = numbers.join();
-  const lacking = numbers.filter((_, i) => rows[i] === undefined);
-  const [first] = rows;
+  const mine = ++asked,
+    rows = numbers.map((node) => A.rowOf.get(node)),
+    lacking = numbers.filter((_, i) => rows[i] === undefined);
+  shownNodes = numbers;
   try {
     if (lacking.length) throw Error(`No kept node ${lacking.join(", ")} in this run.`);
     const nodes = await Promise.all(rows.map(readNode));
@@ -69,68 +68,79 @@ async function showNodes(numbers, p) {
     page("one", p.has("cmp") ? comparePage(nodes, p) : nodePage(nodes[0], p));
   } catch (error) {
     if (mine !== asked) return;
+    page(
+      "one",
+      h("nav", { aria: "Nodes" }, upLink()),
+      h("h1", { tabindex: -1 }, "This node cannot be shown"),
+      h("p", error.message),
+      rows.filter((row) => row >= 0).map(figuresView),
+    );
     warn(error.message);
-    page("one", [el("nav", null, el("a", { href: table.hash ?? "#" }, "All nodes")), el("h1", { tabindex: -1 }, "This node cannot be shown"), el("p.alert", null, error.message),
-      first !== undefined && !p.has("cmp") ? el("dl.figures", null, A.columns.map((c) => el("div", null, el("dt", null, words(c.name)), el("dd", null, num(c.get(first)))))) : null]);
   }
 }
 
 async function route() {
-  const p = params(), numbers = (p.get("n") ?? p.get("cmp") ?? "").split(",").filter(Boolean).map(Number);
+  const p = params(),
+    numbers = (p.get("n") ?? p.get("cmp") ?? "").split(",").filter(Boolean).map(Number);
   if (numbers.length) await showNodes(p.has("n") ? numbers.slice(0, 1) : [...new Set(numbers)].slice(0, 6), p);
   else await showTable(p);
-  document.body.dataset.shown = location.hash; // tests and scripts wait for it
+  document.body.dataset.shown = location.hash;
 }
 
-function keys(event) {
-  if (event.ctrlKey || event.metaKey || event.altKey || /INPUT|SELECT|TEXTAREA/.test(event.target.tagName)) return;
+const plain = (event) =>
+  !(event.ctrlKey || event.metaKey || event.altKey || /INPUT|SELECT/.test(event.target.tagName));
+
+function key(event) {
+  const step = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
+  if (!plain(event)) return;
   if (event.key === "/") {
     event.preventDefault();
-    document.getElementById("q").focus();
-  } else if (shownNode === null) {
+    $("q").focus();
+  } else if (!shownNodes) {
     if (event.target === document.body) table.key(event);
-  } else if (event.key === "Escape") location.hash = table.hash ?? "#";
-  else if (event.key === "ArrowRight" || event.key === "ArrowLeft") {
-    if (event.target.closest?.(".wide")) return; // there the arrows scroll
-    const at = table.view.indexOf(A.rowOf.get(Number(params().get("n")))), row = table.view[at + (event.key === "ArrowRight" ? 1 : -1)];
+  } else if (event.key === "Escape") location.hash = table.hash ?? "";
+  else if (step && !event.target.closest?.(".wide")) {
+    // there the arrows scroll
+    const at = table.view.indexOf(A.rowOf.get(shownNodes[0])),
+      row = table.view[at + step];
     if (at >= 0 && row !== undefined) location.hash = `n=${value("node", row)}`;
   }
 }
 
-function find() {
-  const box = document.getElementById("q"), form = document.getElementById("find");
-  box.addEventListener("input", () => {
-    const { shown } = { shown: shownNode };
-    if (shown !== null) location.hash = `q=${encodeURIComponent(box.value)}`;
-    else table.change({ q: box.value });
-  });
-  form.addEventListener("submit", (event) => {
+function search() {
+  const box = $("q"),
+    leave = () => {
+      location.hash = `q=${encodeURIComponent(box.value)}`;
+    };
+  box.addEventListener("input", () => (shownNodes ? leave() : table.change({ q: box.value })));
+  $("find").addEventListener("submit", (event) => {
     event.preventDefault();
-    const node = box.value.trim().match(/^n?(\d+)$/);
-    if (node && A.rowOf.has(Number(node[1]))) location.hash = `n=${Number(node[1])}`;
-    else if (shownNode !== null) location.hash = `q=${encodeURIComponent(box.value)}`;
-    else if (table.view.length === 1) location.hash = `n=${value("node", table.view[0])}`;
-    else if (table.view.length) table.go(0);
+    const node = Number(box.value.trim().match(/^n?(\d+)$/)?.[1]),
+      { view } = table;
+    if (A.rowOf.has(node)) location.hash = `n=${node}`;
+    else if (shownNodes) leave();
+    else if (view.length === 1) location.hash = `n=${value("node", view[0])}`;
+    else if (view.length) table.go(0);
   });
 }
 
 async function start() {
   await readIndex();
   readLabels();
-  document.getElementById("home").textContent = A.run;
-  document.getElementById("what").textContent = [A.layer, A.assembly, `${A.n_nodes} nodes`].filter(Boolean).join(" · ");
+  $("home").textContent = A.run;
+  $("what").textContent = [A.layer, A.assembly, `${A.n_nodes} nodes`].filter(Boolean).join(" · ");
   table.build();
-  document.getElementById("side").append(map.build(), score(), training(), about());
-  find();
+  $("side").append(map.build(), score(), training(), about());
+  search();
   addEventListener("hashchange", route);
-  addEventListener("keydown", keys);
-  await table.set({ q: "", sort: "rank", down: false, filters: {} }); // so that a node opened first has its neighbours in rank
+  addEventListener("keydown", key);
+  if (/^#(n|cmp)=/.test(location.hash)) await table.set({ q: "", sort: "rank", filters: {} }); // for the nodes before and after
   await route();
 }
 
-addEventListener("error", (event) => { if (event.error) warn(`The page failed: ${event.message}`); });
-addEventListener("unhandledrejection", (event) => warn(event.reason?.message ?? String(event.reason)));
+addEventListener("error", (event) => event.error && warn(`The page failed: ${event.message}`));
+addEventListener("unhandledrejection", (event) => warn(String(event.reason?.message ?? event.reason)));
 start().catch((error) => {
-  document.getElementById("wait").textContent = "The atlas cannot be shown.";
+  $("wait").textContent = "The atlas cannot be shown.";
   warn(error.message);
 });

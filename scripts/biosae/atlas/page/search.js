@@ -1,132 +1,173 @@
 "use strict";
-// Which rows fit: the search box, the filters of columns, and places in the genome.
+// Which rows fit and in what order: the search box, filters of columns, places in the genome.
 
-const order = new Map(); // column name → Float64Array of sort keys, missing = NaN
+const sortKeys = new Map(); // column → Float64Array, missing = NaN
+const lowWords = (column) => (column.low ??= column.words.map((word) => word.toLowerCase()));
 
-function lowWords(column) { return (column.low ??= column.words.map((word) => word.toLowerCase())); }
-
-/** Sort keys of a column: numbers as they are, text by the rank of its words. */
-function sortKeys(name) {
+/** Keys to sort by: numbers as they are, text by the rank of its words. */
+function keysOf(name) {
   if (name === "label") {
-    const ranks = new Map([...new Set(labels.values())].sort().map((text, i) => [text, i]));
-    return Float64Array.from(A.column.node.values, (node) => ranks.get(labels.get(node)) ?? NaN);
+    const all = [...labels.values()].sort();
+    return Float64Array.from(A.column.node.values, (node) =>
+      labels.has(node) ? all.indexOf(labels.get(node)) : NaN,
+    );
   }
-  if (!order.has(name)) {
-    const { values, none, type } = A.column[name], keys = new Float64Array(A.n_nodes);
-    let rank = null;
-    if (type === "string") {
-      const low = lowWords(A.column[name]);
-      rank = new Float64Array(low.length);
-      Uint32Array.from(low.keys()).sort((a, b) => (low[a] < low[b] ? -1 : low[a] > low[b] ? 1 : a - b)).forEach((word, i) => { rank[word] = i; });
-    }
-    for (let row = 0; row < keys.length; row++) keys[row] = values[row] === none ? NaN : rank ? rank[values[row]] : values[row];
-    order.set(name, keys);
+  if (!sortKeys.has(name)) {
+    const { values, none, type } = A.column[name],
+      low = type === "string" && lowWords(A.column[name]),
+      rank = [];
+    if (low)
+      [...low.keys()]
+        .sort((a, b) => (low[a] < low[b] ? -1 : low[a] > low[b] ? 1 : 0))
+        .forEach((word, i) => {
+          rank[word] = i;
+        });
+    sortKeys.set(
+      name,
+      Float64Array.from(values, (x) => (x === none ? NaN : low ? rank[x] : x)),
+    );
   }
-  return order.get(name);
+  return sortKeys.get(name);
 }
 
-/** Rows (in order of rank) sorted by a column; missing values last, ties by rank. */
-function sortRows(rows, name, descending) {
-  if (name === "rank" && !descending) return rows;
-  const keys = sortKeys(name), sign = descending ? -1 : 1;
-  const there = rows.filter((row) => keys[row] === keys[row]), gone = rows.filter((row) => keys[row] !== keys[row]);
+/** Rows (Uint32Array in order of rank) by a column; missing values last, ties by rank. */
+function sortRows(rows, name, down) {
+  if (name === "rank" && !down) return rows;
+  const keys = keysOf(name),
+    sign = down ? -1 : 1,
+    there = rows.filter((row) => keys[row] === keys[row]);
   there.sort((a, b) => sign * (keys[a] - keys[b]) || a - b);
-  const all = new Uint32Array(rows.length);
+  const gone = rows.filter((row) => keys[row] !== keys[row]),
+    all = new Uint32Array(rows.length);
   all.set(there);
   all.set(gone, there.length);
   return all;
 }
 
-const MISSING_WORDS = new Set(["–", "-", "missing"]);
-const HOW = { string: "text, =exact, !not, a|b, missing", number: ">0.1, <1e-3, 0.1..0.5, =2, missing", boolean: "yes, no, missing" };
+const HINTS = { string: "part of it, =exact, !not, a|b, missing", number: ">0.1, <1e-3, 0.1..0.5, =2, missing" };
 
-/** Test of a filter on a value of a column (text in lower case), null where it says nothing, undefined where it cannot be read. */
-function makeTest(text, type, round) {
-  const parts = text.trim().toLowerCase().split(/\s+/);
-  if (!parts[0]) return null;
-  if (MISSING_WORDS.has(text.trim().toLowerCase())) return (x) => x === null;
-  if (type === "boolean") {
-    const wanted = { yes: true, no: false }[parts.join(" ")];
-    return wanted === undefined ? undefined : (x) => x === wanted;
-  }
+/** Test of a filter on a value (text in lower case, null: missing); null: no filter; undefined: it cannot be read. */
+function makeTest(filter, type, round = Number) {
+  const text = filter.trim().toLowerCase();
+  if (!text) return null;
+  if (text === "missing" || text === "–") return (x) => x === null;
+  if (type === "boolean") return { yes: (x) => x === true, no: (x) => x === false }[text];
   if (type === "string") {
-    const either = text.trim().toLowerCase().split("|").map((part) => part.trim()).filter(Boolean);
-    return (x) => either.some((part) => (part[0] === "!" ? x === null || !x.includes(part.slice(1))
-      : x !== null && (part[0] === "=" ? x === part.slice(1) : x.includes(part))));
+    const tests = text
+      .split("|")
+      .map((part) => part.trim())
+      .filter(Boolean)
+      .map(
+        (part) =>
+          ({ "=": (x) => x === part.slice(1), "!": (x) => !x.includes(part.slice(1)) })[part[0]] ??
+          ((x) => x.includes(part)),
+      );
+    return (x) => tests.some((test) => test(x ?? ""));
   }
-  const tests = parts.map((part) => {
-    const [, sign, a, dots, b] = part.match(/^([<>]=?|=)?(-?[\d.]+?(?:e[-+]?\d+)?)(?:(\.\.)(-?[\d.]+(?:e[-+]?\d+)?))?$/) ?? [];
-    const low = round(Number(a)), high = round(Number(b));
-    if (a === undefined || Number.isNaN(low) || (dots && (sign || Number.isNaN(high)))) return undefined;
-    if (dots) return (x) => x >= low && x <= high;
-    return { "<": (x) => x < low, "<=": (x) => x <= low, ">": (x) => x > low, ">=": (x) => x >= low }[sign]
-      ?? ((x) => Math.abs(x - low) <= 5e-4 * Math.abs(low)); // as equal as the digits that the table shows
+  const tests = text.split(/\s+/).map((part) => {
+    const [, sign, a, b] =
+        part.match(/^([<>]=?|=)?(-?[\d.]+?(?:e[-+]?\d+)?)(?:\.\.(-?[\d.]+(?:e[-+]?\d+)?))?$/) ?? [],
+      low = round(Number(a)),
+      high = round(Number(b));
+    if (low !== low || (b && (sign || high !== high))) return undefined;
+    return b
+      ? (x) => x >= low && x <= high
+      : ({ "<": (x) => x < low, "<=": (x) => x <= low, ">": (x) => x > low, ">=": (x) => x >= low }[sign] ??
+          ((x) => Math.abs(x - low) <= 5e-4 * Math.abs(low))); // equal in the digits shown
   });
   return tests.includes(undefined) ? undefined : (x) => x !== null && tests.every((test) => test(x));
 }
 
-/** Clears mask[row] where the column's filter does not hold. Returns whether the filter could be read. */
+/** Clears mask[row] where a column's filter does not hold. Returns whether the filter could be read. */
 function applyFilter(mask, name, text) {
-  if (name === "label") {
-    const test = makeTest(text, "string");
-    if (test) A.column.node.values.forEach((node, row) => { if (!test(labels.get(node)?.toLowerCase() ?? null)) mask[row] = 0; });
-    return true;
-  }
-  const column = A.column[name], { values, type } = column;
-  const test = makeTest(text, type === "integer" ? "number" : type, values instanceof Float32Array ? Math.fround : Number);
+  const own = name === "label",
+    { values, type, get, none, words: texts } = A.column[own ? "node" : name];
+  const test = makeTest(text, own ? "string" : type, values instanceof Float32Array ? Math.fround : Number);
   if (!test) return test === null;
-  if (type === "string") { // each word is tested once
-    const fits = Uint8Array.from(lowWords(column), (word) => test(word)), none = test(null);
-    for (let row = 0; row < mask.length; row++) if (!(values[row] === column.none ? none : fits[values[row]])) mask[row] = 0;
-  } else {
-    for (let row = 0; row < mask.length; row++) if (mask[row] && !test(column.get(row))) mask[row] = 0;
-  }
+  const fits = texts && lowWords(A.column[name]).map(test),
+    gone = test(null); // each word is tested once
+  const holds = own
+    ? (row) => test(labels.get(values[row])?.toLowerCase() ?? null)
+    : texts
+      ? (row) => (values[row] === none ? gone : fits[values[row]])
+      : (row) => test(get(row));
+  for (let row = 0; row < mask.length; row++) if (mask[row] && !holds(row)) mask[row] = 0;
   return true;
 }
 
-/** Clears mask[row] where a word of the query is in no text column, no label and is not the node's number. */
+/** Clears mask[row] where a word of the query is in no text, no label and is not the node's number. */
 function applyText(mask, query) {
   for (const word of query.toLowerCase().split(/\s+/).filter(Boolean)) {
-    const number = word.match(/^n?(\d+)$/), found = new Uint8Array(mask.length);
-    if (number) { if (A.rowOf.has(Number(number[1]))) found[A.rowOf.get(Number(number[1]))] = 1; }
-    for (const column of number ? [] : A.columns.filter((c) => c.type === "string")) {
-      const fits = Uint8Array.from(lowWords(column), (text) => text.includes(word)), { values, none } = column;
-      if (fits.includes(1)) for (let row = 0; row < mask.length; row++) if (values[row] !== none && fits[values[row]]) found[row] = 1;
-    }
-    for (const [node, text] of labels) if (text.toLowerCase().includes(word) && A.rowOf.has(node)) found[A.rowOf.get(node)] = 1;
+    const number = word.match(/^n?(\d+)$/),
+      found = new Uint8Array(mask.length),
+      add = (node) => {
+        if (A.rowOf.has(node)) found[A.rowOf.get(node)] = 1;
+      };
+    if (number) add(Number(number[1]));
+    for (const column of A.columns)
+      if (column.words && !number) {
+        const fits = lowWords(column).map((text) => text.includes(word)),
+          { values } = column;
+        if (fits.includes(true)) for (let row = 0; row < mask.length; row++) if (fits[values[row]]) found[row] = 1;
+      }
+    for (const [node, text] of labels) if (text.toLowerCase().includes(word)) add(node);
     for (let row = 0; row < mask.length; row++) mask[row] &= found[row];
   }
 }
 
-/** {chrom number, start, end} of "chr1:1,000-2,000" (1-based, both ends in it), null where it is no such text. */
+/** {chrom (number), start, end, text} of "chr1:1,000-2,000" (from 1, both ends in it); null where the text is no place. */
 function parseLocus(query) {
-  const found = query.trim().match(/^(.+):([\d,]+)(?:(?:-|–|\.\.)([\d,]+))?$/);
-  const chrom = found ? A.chroms.findIndex((name) => name.toLowerCase() === found[1].toLowerCase()) : -1;
-  if (chrom < 0) return null;
-  const [start, end] = [found[2], found[3] ?? found[2]].map((x) => Number(x.replaceAll(",", "")));
-  return { chrom, start: start - 1, end, text: `${A.chroms[chrom]}:${start}-${end}` };
+  const [, name, from, to = from] = query.trim().match(/^(.+):([\d,]+)(?:(?:-|–|\.\.)([\d,]+))?$/) ?? [],
+    read = (x) => Number(x.replaceAll(",", ""));
+  const chrom = A.chroms.findIndex((other) => other.toLowerCase() === name?.toLowerCase());
+  return chrom < 0 ? null : { chrom, start: read(from) - 1, end: read(to), text: query.trim() };
 }
 
 async function findGene(query) {
-  const name = query.trim().replace(/^gene:/i, "").toLowerCase();
-  if (!A.has_genes || !name) return null;
-  const data = await shard("genes"), at = data.genes.findIndex((gene) => gene.toLowerCase() === name);
-  if (at < 0) return null;
+  const name = query
+      .trim()
+      .replace(/^gene:/i, "")
+      .toLowerCase(),
+    data = await shard("genes"),
+    at = data.genes.findIndex((gene) => gene.toLowerCase() === name);
   const [chrom, start, end] = [data.chrom[at], data.start[at], data.end[at]];
-  return { chrom, start, end, text: `${data.genes[at]} (${A.chroms[chrom]}:${start + 1}-${end})` };
+  return at < 0 ? null : { chrom, start, end, text: `${data.genes[at]} (${A.chroms[chrom]}:${start + 1}-${end})` };
 }
 
 /** Mask of the rows with a window of their top band in a place. */
 async function rowsAt({ chrom, start, end }) {
-  const mask = new Uint8Array(A.n_nodes), { first, shards: names } = A.loci;
-  const before = (c, s) => c < chrom || (c === chrom && s < end);
+  const mask = new Uint8Array(A.n_nodes),
+    { first, shards: names } = A.loci,
+    from = start - A.window_bp;
   for (let k = 0; k < names.length; k++) {
-    const next = first[k + 1];
-    if (!before(...first[k]) || (next && (next[0] < chrom || (next[0] === chrom && next[1] <= start - A.window_bp)))) continue;
+    const [c, x] = first[k],
+      [nextC, nextX] = first[k + 1] ?? [Infinity];
+    if (c > chrom || (c === chrom && x >= end) || nextC < chrom || (nextC === chrom && nextX <= from)) continue;
     const data = await shard(names[k]);
-    for (let i = 0; i < data.start.length; i++) {
-      if (data.chrom[i] === chrom && data.start[i] < end && data.start[i] + A.window_bp > start) mask[data.row[i]] = 1;
-    }
+    for (let i = 0; i < data.n; i++)
+      if (data.chrom[i] === chrom && data.start[i] < end && data.start[i] > from) mask[data.row[i]] = 1;
   }
   return mask;
+}
+
+/** What a query for a place or a gene finds: {note, mask} or {gene}; null where it is no such query. */
+async function findPlace(query) {
+  const locus = parseLocus(query),
+    named = /^gene:/i.test(query),
+    nothing = new Uint8Array(A.n_nodes);
+  if (!locus && !named && !(A.has_genes && /^\S{2,}$/.test(query))) return null;
+  try {
+    const place = locus ?? (A.has_genes ? await findGene(query) : null);
+    if (!place)
+      return named
+        ? { note: A.has_genes ? "no gene of that name" : "this atlas holds no genes", mask: nothing }
+        : null;
+    if (!locus && !named) return { gene: place };
+    return A.loci
+      ? { note: `with a top window in ${place.text}`, mask: await rowsAt(place) }
+      : { note: "this run has no coordinates", mask: nothing };
+  } catch (error) {
+    warn(error.message);
+    return { note: error.message, mask: nothing };
+  }
 }
