@@ -65,8 +65,8 @@ def missing_programs(engine: str) -> list[str]:
 class Browser:
     """One running browser with one tab. Use as a context manager, or call close."""
 
-    def __init__(self, engine: str, width: int = 1440, height: int = 900):
-        self.engine = engine
+    def __init__(self, engine: str, width: int = 1440, height: int = 900, dark: bool = False):
+        self.engine, self.dark = engine, dark
         self.folder = Path(tempfile.mkdtemp(prefix="atlas_browser_"))
         self.downloads = self.folder / "downloads"
         self.downloads.mkdir()
@@ -96,6 +96,7 @@ class Browser:
         profile = self.folder / "profile"
         profile.mkdir()
         prefs = FIREFOX_PREFS | {"browser.download.dir": str(self.downloads)}
+        prefs["layout.css.prefers-color-scheme.content-override"] = 0 if self.dark else 1
         lines = [f"user_pref({json.dumps(name)}, {json.dumps(value)});\n" for name, value in prefs.items()]
         (profile / "user.js").write_text("".join(lines))
         command = ["firefox-esr", "--headless", "--no-remote", "--profile", str(profile)]
@@ -112,7 +113,11 @@ class Browser:
         preferences = {"download.default_directory": str(self.downloads)}
         options = {
             "binary": shutil.which("chromium"),
-            "args": [*CHROMIUM_ARGUMENTS, f"--user-data-dir={self.folder / 'profile'}"],
+            "args": [
+                *CHROMIUM_ARGUMENTS,
+                f"--user-data-dir={self.folder / 'profile'}",
+                f"--blink-settings=preferredColorScheme={0 if self.dark else 1}",
+            ],
             "prefs": preferences,
         }
         wanted = {"browserName": "chrome", "webSocketUrl": True, "goog:chromeOptions": options}

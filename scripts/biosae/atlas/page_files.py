@@ -1,4 +1,4 @@
-"""The page's files as an atlas holds them: scripts without comments and white space, everything else as it is.
+"""The page's files as an atlas holds them: scripts and styles without comments and white space.
 
 The sources in `page/` open in a browser too. A page is at most 60 kB, so that a reader can copy and look through it.
 """
@@ -7,8 +7,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import rcssmin
 import rjsmin
 
+_SHORTER = {".html": str, ".css": rcssmin.cssmin, ".js": rjsmin.jsmin}
 PAGE = Path(__file__).parent / "page"
 
 
@@ -18,10 +20,5 @@ def served_files(folder: Path = PAGE) -> dict[str, bytes]:
     Args:
         folder: the sources: index.html, atlas.css and the scripts that index.html names.
     """
-    files = [file for file in sorted(folder.iterdir()) if file.suffix in (".html", ".css", ".js")]
-    return {file.name: _served(file) for file in files}
-
-
-def _served(file: Path) -> bytes:
-    text = file.read_text(encoding="utf-8")
-    return (rjsmin.jsmin(text) if file.suffix == ".js" else text).encode()
+    files = [file for file in sorted(folder.iterdir()) if file.suffix in _SHORTER]
+    return {file.name: _SHORTER[file.suffix](file.read_text(encoding="utf-8")).encode() for file in files}

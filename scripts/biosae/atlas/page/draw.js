@@ -27,7 +27,7 @@ const note = (...kids) => h("p.note", ...kids);
 const section = (title, ...kids) => h("section", h("h2", title), ...kids);
 const folded = (title, ...kids) => h("details", h("summary", title), ...kids);
 const button = (text, onclick, more) => h("button", { type: "button", onclick, ...more }, text);
-const wide = (aria, ...kids) => h("div.wide", { tabindex: 0, role: "region", aria }, ...kids);
+const wide = (aria, ...kids) => h("div.wide", { tabindex: 0, role: "group", aria }, ...kids);
 
 // ---- numbers
 
