@@ -238,7 +238,7 @@ EVERY_RUN = [
     *("specificity.tsv", "repeats.tsv", "nodes.tsv", "figures/quality.svg", "figures/quality.png"),
 ]
 EVERY_RUN += ["recovery.json"] if CONFIG["synthetic"] else []
-EVERY_SAE = ["umap.tsv", "jaccard.tsv", "overlaps.tsv", "atlas/index.html"]
+EVERY_SAE = ["umap.tsv", "jaccard.tsv", "overlaps.tsv", "examples.h5", "atlas/index.html"]
 EVERY_SAE += [
     f"figures/{name}.{kind}"
     for name in ("training_curve", "umap", "jaccard", "overlaps")
