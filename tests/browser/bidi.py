@@ -21,7 +21,7 @@ from websockets.sync.client import connect
 
 PROGRAMS = {"chromium": ("chromium", "chromedriver"), "firefox": ("firefox-esr",)}
 START_SECONDS = 60
-ANSWER_SECONDS = 60
+ANSWER_SECONDS = 30
 
 # file:// pages are strangers to each other by default; a driver that lifts this hides what a user's browser forbids
 FIREFOX_PREFS = {
@@ -75,8 +75,13 @@ class Browser:
         self._log = (self.folder / "log").open("wb")
         self.process: subprocess.Popen | None = None
         self.socket = None
+        self._stack = contextlib.ExitStack()
+        self._http = ""
         try:
-            self.socket = self._start_firefox() if engine == "firefox" else self._start_chromium()
+            if engine == "firefox":
+                self._start_firefox()
+            else:
+                self._start_chromium()
             self.context = self.call("browsingContext.getTree")["contexts"][0]["context"]
             self.call("session.subscribe", events=["log.entryAdded", "network.beforeRequestSent"])
             self.resize(width, height)
@@ -102,10 +107,8 @@ class Browser:
         command = ["firefox-esr", "--headless", "--no-remote", "--profile", str(profile)]
         self._run([*command, "--remote-debugging-port=0", "about:blank"])
         address = self._wait_for(rb"WebDriver BiDi listening on (ws://\S+)").decode()
-        socket = connect(f"{address}/session", max_size=None, open_timeout=START_SECONDS)
-        self.socket = socket
+        self.socket = self._connect(f"{address}/session")
         self.call("session.new", capabilities={})
-        return socket
 
     def _start_chromium(self):
         self._run(["chromedriver", "--port=0"])
@@ -127,7 +130,12 @@ class Browser:
         with urllib.request.urlopen(request, timeout=START_SECONDS) as answer:
             session = json.load(answer)["value"]
         self._http += f"/{session['sessionId']}"
-        return connect(session["capabilities"]["webSocketUrl"], max_size=None, open_timeout=START_SECONDS)
+        self.socket = self._connect(session["capabilities"]["webSocketUrl"])
+
+    def _connect(self, url: str):
+        """A socket that waits for whoever reads: a page may log much while nobody asks."""
+        waiting = {"max_size": None, "max_queue": None, "ping_interval": None, "open_timeout": START_SECONDS}
+        return self._stack.enter_context(connect(url, **waiting))
 
     def _run(self, command: list[str]) -> None:
         self.process = subprocess.Popen(command, stdout=self._log, stderr=self._log)
@@ -149,10 +157,9 @@ class Browser:
         if self.socket is not None and self.engine == "firefox":
             with contextlib.suppress(Exception):
                 self.call("browser.close")
-        if self.socket is not None:
-            with contextlib.suppress(Exception):
-                self.socket.close()
-        if getattr(self, "_http", None):
+        with contextlib.suppress(Exception):
+            self._stack.close()
+        if self._http:
             with contextlib.suppress(OSError):
                 urllib.request.urlopen(urllib.request.Request(self._http, method="DELETE"), timeout=10)
         if self.process is not None:

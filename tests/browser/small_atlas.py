@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from biosae.atlas.page_files import served_files
+from biosae.atlas.page import page_files
 
 ATLAS = "0123456789abcdef"
 N, SHARD, WINDOW = 130, 64, 22
@@ -271,7 +271,7 @@ def write_atlas(folder: Path, **changes) -> Path:
     """Write the atlas into a new folder; `changes` replace keys of the index. Returns the path of index.html."""
     data = folder / "data"
     data.mkdir(parents=True)
-    for name, content in served_files().items():
+    for name, content in page_files().items():
         (folder / name).write_bytes(content)
     (folder / "files").mkdir()
     (folder / "files" / "nodes.tsv").write_text("rank\tnode\n")
