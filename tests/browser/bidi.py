@@ -82,7 +82,8 @@ class Browser:
                 self._start_firefox()
             else:
                 self._start_chromium()
-            self.context = self.call("browsingContext.getTree")["contexts"][0]["context"]
+            self.context = self.call("browsingContext.create", type="tab")["context"]
+            self.call("browsingContext.activate", context=self.context)  # the first tab never gets the focus
             self.call("session.subscribe", events=["log.entryAdded", "network.beforeRequestSent"])
             self.resize(width, height)
         except BaseException:
@@ -210,20 +211,18 @@ class Browser:
             raise BrowserError(f"{expression}: {answer['exceptionDetails']['text']}")
         return json.loads(answer["result"]["value"])
 
-    def wait(self, expression: str, seconds: float = 20.0, context: str | None = None):
-        """Ask for an expression until it is truthy, and return it."""
+    def wait(self, expression: str, seconds: float = 20.0, context: str | None = None) -> None:
+        """Ask for an expression until it is truthy."""
         deadline = time.monotonic() + seconds
+        last = None
         while True:
             try:
-                value = self.js(expression, context)
+                if self.js(f"!!({expression})", context):
+                    return
             except BrowserError as error:  # the page may be between two documents
-                value, last = None, error
-            else:
-                last = None
-            if value:
-                return value
+                last = error
             if time.monotonic() > deadline:
-                raise BrowserError(f"never true within {seconds} s: {expression} ({last or value!r})")
+                raise BrowserError(f"never true within {seconds} s: {expression} ({last or 'false'})")
             time.sleep(0.02)
 
     def click(self, selector: str) -> None:

@@ -212,18 +212,18 @@ def node(payload: Payload, row: int) -> dict:
     }  # fmt: skip
 
 
-def index_head(payload: Payload, sums: dict[str, str], changes: dict) -> dict:
-    columns = [encode_column(payload, name, values) for name, values in table().items()]
-    widths = [0 if row == WITHOUT_MOTIF else 8 for row in range(N)]
-    matrices = np.concatenate([motif_matrix(row) for row in range(N) if widths[row]])
+def index_head(payload: Payload, sums: dict[str, str], n: int, changes: dict) -> dict:
+    columns = [encode_column(payload, name, values[:n]) for name, values in table().items()]
+    widths = [0 if row == WITHOUT_MOTIF else 8 for row in range(n)]
+    matrices = np.concatenate([np.zeros((0, 4)), *(motif_matrix(row) for row in range(n) if widths[row])])
     curve = [{"step": s, "positions": 1000 * s, "epoch": s / 10, "train_fvu": 1 / (1 + s) if s else None, "validation_fvu": 1.1 / (1 + s)} for s in range(10)]
     board = {"layer": "synthetic", "run": "topk", "nulls": "raw,ica", "figure": "nodes_named", "value": 37, "best_null": "ica",
              "null_value": 23, "matched_nodes": 48, "value_matched": 24.7, "null_value_matched": 23.0, "difference": 1.67,
              "ci_low": -7.89, "ci_high": 9.95, "replicates": 200, "note": None}  # fmt: skip
-    names = [f"nodes_{i:04d}" for i in range(-(-N // SHARD))]
+    names = [f"nodes_{i:04d}" for i in range(-(-n // SHARD))]
     return {
         "format": 1, "atlas": ATLAS, "name": "index", "layer": "synthetic", "run": "topk-x3-k3", "window_bp": WINDOW,
-        "stride_bp": 4, "assembly": "hg38", "n_nodes": N, "shard_nodes": SHARD, "shards": names, "chroms": CHROMS,
+        "stride_bp": 4, "assembly": "hg38", "n_nodes": n, "shard_nodes": SHARD, "shards": names, "chroms": CHROMS,
         "columns": columns, "logos": {"widths": payload.put(widths, "u1"), "matrices": payload.put(np.rint(matrices * 255), "u1")},
         "curve": curve, "evaluation": {"fvu": 0.322, "l0": 3.0, "nested": {"dead": 0}}, "recovery": {"mean_f1": 0.555},
         "settings": {"kind": "topk", "k": 3}, "counts": {"nodes without seqlets": 2},
@@ -267,8 +267,12 @@ def write_script(data: Path, name: str, text: str) -> None:
     (data / f"{name}.js").write_text(f'atlas("{name}", "{text}")\n')
 
 
-def write_atlas(folder: Path, **changes) -> Path:
-    """Write the atlas into a new folder; `changes` replace keys of the index. Returns the path of index.html."""
+def write_atlas(folder: Path, n: int = N, **changes) -> Path:
+    """Write the atlas, the first `n` nodes in its index, into a new folder; `changes` replace keys of the index.
+
+    Returns:
+        path of index.html
+    """
     data = folder / "data"
     data.mkdir(parents=True)
     for name, content in page_files().items():
@@ -277,5 +281,5 @@ def write_atlas(folder: Path, **changes) -> Path:
     (folder / "files" / "nodes.tsv").write_text("rank\tnode\n")
     sums = write_shards(data)
     payload = Payload()
-    write_script(data, "index", payload.text(index_head(payload, sums, changes)))
+    write_script(data, "index", payload.text(index_head(payload, sums, n, changes)))
     return folder / "index.html"

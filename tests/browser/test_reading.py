@@ -39,8 +39,9 @@ def test_an_address_brings_back_the_view_of_a_node(page):
 def test_back_and_forward(page):
     page.open("#sort=-density")
     page.js("(document.getElementById('scroller').scrollTop = 900, 0)")
+    page.wait("table.live.has(35)")
     rows = page.js("[...table.view]")
-    page.click(".nodes tbody tr:nth-child(12) a")
+    page.js("table.live.get(35).querySelector('a').click()")
     page.wait("location.hash.startsWith('#n=')")
     node = page.js("location.hash")
     page.wait(READY)

@@ -69,7 +69,7 @@ function forest({ odds_ratio: odds, ci_low: low, ci_high: high }) {
     "td",
     s(
       "svg.forest",
-      { viewBox: "0 0 120 12", width: 120, height: 12, "aria-hidden": true },
+      { viewBox: "0 0 120 12", width: 120, height: 12, "aria-hidden": "true" },
       s("line", { x1: 60, x2: 60, y2: 12 }),
       s("rect", { x: x(low), width: Math.max(1, x(high) - x(low)), y: 5, height: 2 }),
       s("circle", { cx: x(odds), cy: 6, r: 3.5 }),

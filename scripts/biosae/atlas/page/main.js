@@ -113,8 +113,9 @@ function search() {
       location.hash = `q=${encodeURIComponent(box.value)}`;
     };
   box.addEventListener("input", () => (shownNodes ? leave() : table.change({ q: box.value })));
-  $("find").addEventListener("submit", (event) => {
+  $("find").addEventListener("submit", async (event) => {
     event.preventDefault();
+    await table.settled;
     const node = Number(box.value.trim().match(/^n?(\d+)$/)?.[1]),
       { view } = table;
     if (A.rowOf.has(node)) location.hash = `n=${node}`;

@@ -57,7 +57,7 @@ const table = {
     this.scroller = $("scroller");
     this.head = h("thead");
     this.columns = h("colgroup");
-    [this.above, this.below] = [0, 1].map(() => h("tr", { "aria-hidden": true }, h("td")));
+    [this.above, this.below] = [0, 1].map(() => h("tr", { "aria-hidden": "true" }, h("td")));
     this.body = h("tbody", this.above, this.below);
     this.element = h("table.nodes", h("caption.unseen", "All nodes"), this.columns, this.head, this.body);
     this.status = h("div.status");
@@ -82,7 +82,7 @@ const table = {
     this.state = { ...state, cols: cols?.length ? cols : null, sort: this.column(state.sort) ? state.sort : "rank" };
     $("q").value = state.q;
     this.drawHead();
-    return this.apply();
+    return (this.settled = this.apply());
   },
 
   /** Changes part of the state; the address and the rows follow. */
@@ -90,7 +90,7 @@ const table = {
     Object.assign(this.state, part);
     writeTableHash();
     if (part.sort || "cols" in part) this.drawHead();
-    return this.apply();
+    return (this.settled = this.apply());
   },
 
   async apply() {

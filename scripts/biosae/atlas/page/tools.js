@@ -87,7 +87,7 @@ Object.assign(table, {
           A.downloads.map(({ path, text, bytes }) =>
             h(
               "li",
-              /^files\/[\w./-]+$/.test(path) ? h("a", { href: path, download: true }, path.slice(6)) : path,
+              /^files(\/\w[\w.-]*)+$/.test(path) ? h("a", { href: path, download: true }, path.slice(6)) : path,
               ` ${text} (${num(bytes / 1e6, 2)} MB)`,
             ),
           ),
