@@ -1,4 +1,4 @@
-"""Build the atlas of a run: a folder that shows every node, opens without a server and can be copied anywhere."""
+"""Build the atlas of a run: a folder that shows every node, needs no server and can be copied anywhere."""
 
 from __future__ import annotations
 
@@ -14,8 +14,18 @@ def main() -> None:
     """Parse, read the run, write the folder."""
     parser = cli.program(__doc__)
     add = parser.add_argument
-    add("--run", type=cli.existing_path, required=True, help="folder of the run, with examples.h5 and its tables")
-    add("--database", type=cli.existing_path, required=True, help="motif database that the run was matched with")
+    add(
+        "--run",
+        type=cli.existing_path,
+        required=True,
+        help="folder of the run, with examples.h5 and its tables",
+    )
+    add(
+        "--database",
+        type=cli.existing_path,
+        required=True,
+        help="motif database that the run was matched with",
+    )
     add("--genes", type=cli.existing_path, help="BED of genes, plain or gzip, for search by gene")
     add("--scoreboard", type=cli.existing_path, help="scoreboard.tsv of all runs")
     add("--assembly", help="name of the assembly at UCSC, such as hg38, for links")

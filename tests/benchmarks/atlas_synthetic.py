@@ -11,35 +11,18 @@ activations fall off around a peak as a TopK code's do. The same options give th
 from __future__ import annotations
 
 import gzip
-import gzip
 from pathlib import Path
 
-import h5py
 import numpy as np
 import pandas as pd
-from safetensors.numpy import save_file
+from atlas_synthetic_examples import CHROM_BP, made_up_examples, write_examples
+from atlas_synthetic_run import CHROMS, LAYER, RUN, filled, write_others, write_training
 
 from biosae import cli
-from biosae.artefacts import conform, load_schema, write_json, write_table
+from biosae.artefacts import write_table
 from biosae.motifs.formats import Motif, read_meme, write_meme
 
-LAYER, RUN = "conv1d_2", "topk-x4-k36"
-CHROMS = [*(f"chr{number}" for number in range(1, 23)), "chrX"]
-CHROM_BP = 120_000_000
-BANDS = ("top", "band 1", "band 2", "band 3", "random positive", "near miss")
-BAND_TEXT = (
-    "the strongest seqlets",
-    "active at 50 to 75 % of the node's maximum",
-    "active at 25 to 50 % of the node's maximum",
-    "active at up to 25 % of the node's maximum",
-    "active positions drawn evenly, whatever the activation",
-    "hits of the best motif at which the node does not fire",
-)
-SHARES = (0.5, 0.1, 0.1, 0.1, 0.1, 0.1)  # of a node's examples, by band
-LEVELS = (1.0, 0.62, 0.37, 0.12, 0.3, 0.0)  # mean activation of a band, as a share of the maximum
-CHANNELS = 736
 DATABASE = Path(__file__).parents[1] / "data" / "meme_suite_5.5.8" / "JASPAR2026_CORE_vertebrates.meme.gz"
-_FILL = {"integer": 0, "number": 0.5, "string": "x", "boolean": True}
 
 
 def main() -> None:
@@ -89,21 +72,10 @@ def write_run(
     write_nodes(run, kept, motifs, matches, rng)
     write_enrichments(run, kept, rng)
     write_seqlets(run, kept, seqlets, geometry[0], rng)
-    write_examples(run / "examples.h5", kept, matrices, examples, geometry, rng)
+    write_examples(run / "examples.h5", made_up_examples(kept, matrices, examples, geometry, CHROMS, rng))
     write_training(run, dictionary, rng)
     write_others(folder, rng)
     return run
-
-
-def filled(table: pd.DataFrame, schema: str) -> pd.DataFrame:
-    """The table with the schema's other columns: missing where that is allowed, else a value that fits."""
-    added = {}
-    for name, rule in load_schema(schema)["properties"].items():
-        if name in table:
-            continue
-        kinds = rule["type"] if isinstance(rule["type"], list) else [rule["type"]]
-        added[name] = None if "null" in kinds else rule.get("enum", [_FILL[kinds[0]]])[0]
-    return conform(table.assign(**added), schema)
 
 
 def write_motifs(run: Path, kept: pd.DataFrame, rng: np.random.Generator) -> tuple[pd.DataFrame, list]:
@@ -118,9 +90,17 @@ def write_motifs(run: Path, kept: pd.DataFrame, rng: np.random.Generator) -> tup
     ]
     log10_e = -np.abs(rng.normal(40, 30, len(ids))) * (number == 1) + rng.random(len(ids))
     columns = {"motif_id": ids, "rank": ranks, "node": nodes, "motif": number, "log10_e": log10_e}
-    columns |= {"consensus": [m.consensus for m in made], "width": [m.width for m in made], "engine": "batched"}
+    columns |= {
+        "consensus": [m.consensus for m in made],
+        "width": [m.width for m in made],
+        "engine": "batched",
+    }
     columns |= {"n_sites": rng.integers(30, 900, len(ids)), "n_seqlets": 1000, "significant": log10_e < -3}
-    columns |= {"e_value": 10.0**log10_e, "q_value": np.minimum(10.0**log10_e, 1), "share_forward": rng.random(len(ids))}
+    columns |= {
+        "e_value": 10.0**log10_e,
+        "q_value": np.minimum(10.0**log10_e, 1),
+        "share_forward": rng.random(len(ids)),
+    }
     columns["information_bits"] = rng.uniform(6, 18, len(ids))
     table = filled(pd.DataFrame(columns), "motifs")
     write_table(table, run / "motifs.tsv", "motifs")
@@ -143,13 +123,28 @@ def write_matches(folder: Path, run: Path, motifs: pd.DataFrame, rng: np.random.
     letters = [(m.likeliest_letters, m.reverse_complement().likeliest_letters) for m in database]
     columns = {name: motifs[name].to_numpy()[query] for name in ("rank", "node", "motif")}
     columns |= {"query": motifs["motif_id"].to_numpy()[query], "target": [database[t].id for t in target]}
-    columns |= {"target_name": [database[t].name for t in target], "p_value": 10.0**log10_p, "log10_p": log10_p}
+    columns |= {
+        "target_name": [database[t].name for t in target],
+        "p_value": 10.0**log10_p,
+        "log10_p": log10_p,
+    }
     columns |= {"e_value": 10.0**log10_p * len(database), "q_value": np.minimum(10.0**log10_p * 300, 1)}
-    columns |= {"q_value_run": np.minimum(10.0**log10_p * 900, 1), "q_null": rng.random(n), "p_null": rng.random(n)}
+    columns |= {
+        "q_value_run": np.minimum(10.0**log10_p * 900, 1),
+        "q_null": rng.random(n),
+        "p_null": rng.random(n),
+    }
     columns |= {"offset": rng.integers(-6, 7, n), "overlap": rng.integers(5, 12, n)}
-    columns |= {"query_consensus": "ACGT", "target_consensus": [letters[t][int(r)] for t, r in zip(target, reverse, strict=True)]}
+    columns |= {
+        "query_consensus": "ACGT",
+        "target_consensus": [letters[t][int(r)] for t, r in zip(target, reverse, strict=True)],
+    }
     columns |= {"orientation": np.where(reverse, "-", "+"), "database": "database.meme"}
-    columns |= {"target_promiscuous": rng.random(n) < 0.05, "significant": 10.0**log10_p * 300 < 0.05, "at": query}
+    columns |= {
+        "target_promiscuous": rng.random(n) < 0.05,
+        "significant": 10.0**log10_p * 300 < 0.05,
+        "at": query,
+    }
     table = pd.DataFrame(columns).sort_values(["at", "log10_p"], kind="stable", ignore_index=True)
     table = filled(table, "matches")
     write_table(table, run / "matches.tsv", "matches")
@@ -165,13 +160,30 @@ def write_nodes(
     first = matches.sort_values("log10_p", kind="stable").drop_duplicates("node").set_index("node")
     of_motif, of_match = best.reindex(kept["node"]), first.reindex(kept["node"])
     columns = {"num_nonzero": rng.integers(200, 9000, n), "mean_act": np.sort(rng.gamma(2, 2, n))[::-1]}
-    columns |= {"max_act": columns["mean_act"] * rng.uniform(1.5, 4, n), "density": 10 ** rng.uniform(-5, -1, n)}
-    columns |= {"n_sequences": rng.integers(20, 900, n), "n_seqlets": 1000, "n_motifs": of_motif["rank"].notna() * 2}
+    columns |= {
+        "max_act": columns["mean_act"] * rng.uniform(1.5, 4, n),
+        "density": 10 ** rng.uniform(-5, -1, n),
+    }
+    columns |= {
+        "n_sequences": rng.integers(20, 900, n),
+        "n_seqlets": 1000,
+        "n_motifs": of_motif["rank"].notna() * 2,
+    }
     columns["n_significant_motifs"] = of_motif["significant"].fillna(False).astype(int)
-    names = {"motif_id": "best_motif_id", "consensus": "consensus", "width": "motif_width", "n_sites": "motif_sites"}
+    names = {
+        "motif_id": "best_motif_id",
+        "consensus": "consensus",
+        "width": "motif_width",
+        "n_sites": "motif_sites",
+    }
     names |= {"e_value": "motif_e_value", "log10_e": "motif_log10_e", "q_value": "motif_q_value"}
     columns |= {to: of_motif[name] for name, to in (names | {"significant": "motif_significant"}).items()}
-    names = {"target": "best_match", "target_name": "target_name", "query": "match_motif_id", "p_value": "match_p_value"}
+    names = {
+        "target": "best_match",
+        "target_name": "target_name",
+        "query": "match_motif_id",
+        "p_value": "match_p_value",
+    }
     names |= {"e_value": "match_e_value", "q_value": "match_q_value", "significant": "match_significant"}
     columns |= {to: of_match[name] for name, to in names.items()}
     named = (of_match["significant"].fillna(False) & of_motif["significant"].fillna(False)).to_numpy(bool)
@@ -183,7 +195,10 @@ def write_nodes(
     write_table(filled(kept.assign(**plain), "nodes"), run / "nodes.tsv", "nodes")
     centres = rng.normal(0, 8, (25, 2))
     cluster = rng.integers(0, 25, n)
-    places = {name: (centres[cluster] + rng.normal(0, 1, (n, 2)))[:, at % 2] for at, name in enumerate(("umap1", "umap2", "coact1", "coact2"))}
+    places = {
+        name: (centres[cluster] + rng.normal(0, 1, (n, 2)))[:, at % 2]
+        for at, name in enumerate(("umap1", "umap2", "coact1", "coact2"))
+    }
     write_table(filled(kept.assign(**places, cluster=cluster), "umap"), run / "umap.tsv", "umap")
 
 
@@ -195,7 +210,11 @@ def write_enrichments(run: Path, kept: pd.DataFrame, rng: np.random.Generator) -
     ):
         n = len(kept) * len(classes)
         columns = {column: np.repeat(kept[column].to_numpy(), len(classes)) for column in ("rank", "node")}
-        columns |= {"class": np.tile(classes, len(kept)), "n_seqlets": 1000, "n_overlap": rng.integers(0, 1000, n)}
+        columns |= {
+            "class": np.tile(classes, len(kept)),
+            "n_seqlets": 1000,
+            "n_overlap": rng.integers(0, 1000, n),
+        }
         columns |= {"n_background": 20000, "n_background_overlap": rng.integers(0, 20000, n)}
         odds = 10 ** rng.normal(0, 0.5, n)
         columns |= {"odds_ratio": odds, "ci_low": odds * 0.8, "ci_high": odds * 1.25}
@@ -210,12 +229,20 @@ def write_seqlets(run: Path, kept: pd.DataFrame, each: int, window_bp: int, rng:
     n = len(kept) * each
     cells = CHROM_BP // window_bp // 4
     shared = rng.integers(0, max(4 * each, n // 8), n)
-    cell = np.where(rng.random(n) < 0.5, shared * 7919 % (cells * len(CHROMS)), rng.integers(0, cells * len(CHROMS), n))
+    cell = np.where(
+        rng.random(n) < 0.5, shared * 7919 % (cells * len(CHROMS)), rng.integers(0, cells * len(CHROMS), n)
+    )
     order = np.argsort(cell, kind="stable")
     names = (kept["rank"].astype(str) + "_n" + kept["node"].astype(str)).to_numpy()
     start = cell[order] % cells * window_bp * 4
     columns = {"chrom": np.array(CHROMS)[cell[order] // cells], "start": start, "end": start + window_bp}
-    columns |= {"name": np.repeat(names, each)[order], "score": 1000, "strand": "+", "activation": 1.0, "rank": 1}
+    columns |= {
+        "name": np.repeat(names, each)[order],
+        "score": 1000,
+        "strand": "+",
+        "activation": 1.0,
+        "rank": 1,
+    }
     folder = run / "seqlets"
     folder.mkdir(parents=True, exist_ok=True)
     packing = {"method": "gzip", "compresslevel": 1, "mtime": 0}
@@ -226,106 +253,6 @@ def write_seqlets(run: Path, kept: pd.DataFrame, each: int, window_bp: int, rng:
     letters = rng.choice(list("ACGTacgt"), (2000, window_bp))
     lines = [f">chr1:{at}-{at + window_bp}(+) background\n{''.join(row)}\n" for at, row in enumerate(letters)]
     (folder / "background.fa").write_text("".join(lines))
-
-
-def write_examples(
-    path: Path,
-    kept: pd.DataFrame,
-    matrices: list,
-    each: int,
-    geometry: tuple[int, int],
-    rng: np.random.Generator,
-    letters: int = 4,
-) -> None:
-    """examples.h5 (``docs/atlas_format.md``); half of the examples carry the consensus of the node's motif."""
-    window_bp, stride_bp = geometry
-    sizes = [max(1, round(share * each)) for share in SHARES]
-    band = np.tile(np.repeat(np.arange(len(BANDS)), sizes), len(kept))
-    n, of_node = len(band), sum(sizes)
-    highest = np.repeat(30 / np.sqrt(np.arange(1, len(kept) + 1)), of_node)
-    peak = (np.array(LEVELS)[band] * highest * rng.uniform(0.8, 1.2, n)).astype(np.float32)
-    node = np.repeat(np.arange(len(kept)), of_node)
-    order = np.lexsort((-peak, band, node))
-    peak = peak[order]
-    widths = np.array([0 if matrix is None else len(matrix) for matrix in matrices], dtype=np.int64)[node]
-    fits = (widths > 0) & (widths <= window_bp)
-    at = np.where(fits, rng.integers(0, np.maximum(window_bp - widths, 0) + 1), -(2**15))
-    carries = fits & (rng.random(n) < np.where(band == 0, 0.8, 0.4))
-    sequence = rng.integers(0, letters, (n, window_bp), dtype=np.uint8)
-    for row in np.flatnonzero(carries):
-        matrix = matrices[node[row]]
-        sequence[row, at[row] : at[row] + len(matrix)] = matrix.argmax(axis=1)
-    best = np.where(widths[::of_node] > 0, 900, 0) if len(kept) else np.zeros(0, np.int64)
-    data = {"node": kept["node"], "rank": kept["rank"], "edges": np.arange(len(kept) + 1) * of_node, "band": band}
-    data |= {"chrom": rng.integers(0, len(CHROMS), n), "start": rng.integers(0, CHROM_BP // 4, n) * 4, "peak": peak}
-    data |= {"sequence": sequence, "activation": _activations(peak, window_bp, stride_bp, rng), "motif_at": at}
-    data |= {"motif_strand": np.zeros(n), "motif_score": np.where(carries, rng.integers(700, 901, n), -300)}
-    data |= {"has_motif": np.where(widths == 0, 255, carries), "motif_best_score": best}
-    store_examples(path, data, (window_bp, stride_bp), CHROMS)
-
-
-def _activations(peak: np.ndarray, window_bp: int, stride_bp: int, rng: np.random.Generator) -> np.ndarray:
-    """(n, window_bp) float32: the peak in the middle, less beside it, mostly 0 beyond."""
-    positions = -(-window_bp // stride_bp)
-    distance = np.abs(np.arange(positions) - positions // 2)
-    chance = np.where(distance == 1, 0.6, np.where(distance == 2, 0.2, 0.04))
-    found = np.where(rng.random((len(peak), positions)) < chance, rng.uniform(0.1, 0.9, (len(peak), positions)), 0)
-    found[:, positions // 2] = 1
-    return np.repeat(found * peak[:, None], stride_bp, axis=1)[:, :window_bp].astype(np.float32)
-
-
-def store_examples(path: Path, data: dict, geometry: tuple[int, int], chroms: list, **attributes) -> None:
-    """Write the datasets of an examples.h5 with the types that the contract gives them."""
-    types = {"node": "i4", "rank": "i4", "edges": "i8", "band": "u1", "chrom": "u2", "start": "i4", "peak": "f4"}
-    types |= {"sequence": "u1", "activation": "f4", "motif_at": "i2", "motif_strand": "u1", "motif_score": "i4"}
-    types |= {"has_motif": "u1", "motif_best_score": "i4"}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with h5py.File(path, "w") as handle:
-        for name, values in data.items():
-            packing = {"chunks": True, "compression": "gzip", "compression_opts": 1} if len(values) else {}
-            handle.create_dataset(name, data=np.asarray(values, dtype=types[name]), **packing)
-        handle.create_dataset("chroms", data=list(chroms), dtype=h5py.string_dtype())
-        handle.attrs.update({"window_bp": geometry[0], "stride_bp": geometry[1], "provenance": "{}", "counts": "{}", **attributes})
-        for name, words in (("bands", BANDS), ("band_text", BAND_TEXT)):
-            handle.attrs.create(name, list(words), dtype=h5py.string_dtype())
-
-
-def write_training(run: Path, dictionary: int, rng: np.random.Generator) -> None:
-    """Checkpoint, training curve, evaluation and statistics of all nodes of the dictionary."""
-    config = {"kind": "topk", "n_nodes": dictionary, "channels": CHANNELS, "k": 36, "layer_norm": False}
-    config |= {"role": "sae", "seed": 0, "layer": {"name": LAYER, "stride_bp": 4}, "recipe": {"epochs": 20}}
-    write_json(run / "checkpoint" / "config.json", config)
-    centres = rng.normal(size=(max(1, dictionary // 8), CHANNELS)).astype(np.float32)
-    noise = rng.normal(size=(dictionary, CHANNELS)).astype(np.float32)
-    decoder = centres[rng.integers(0, len(centres), dictionary)] + 0.8 * noise
-    save_file({"decoder.weight": np.ascontiguousarray(decoder.T)}, run / "checkpoint" / "model.safetensors")
-    figures = {"fvu": 0.0831, "l0": 36.0, "dead_fraction": 0.041, "density_median": 0.012}
-    write_json(run / "evaluation.json", {**figures, **{name: config[name] for name in ("kind", "n_nodes", "channels", "k")}})
-    step = np.arange(40) * 250
-    fvu = 0.08 + 4 * np.exp(-step / 300)
-    curve = pd.DataFrame({"step": step, "positions": 4096 * step, "epoch": step / 5000, "learning_rate": 1e-3})
-    curve = curve.assign(validation_fvu=fvu, l0=36.0, dead_fraction=0.04 + 0.5 * np.exp(-step / 2000))
-    write_table(filled(curve, "training_curve"), run / "training_curve.tsv", "training_curve")
-    counts = rng.integers(0, 9000, (dictionary, 32)) * (np.abs(np.arange(32) - 16) < 5)
-    texts = [",".join(map(str, row)) for row in counts.tolist()]
-    rows = pd.DataFrame({"node_id": np.arange(dictionary), "histogram": texts})
-    write_table(filled(rows, "node_stats"), run / "node_stats.tsv", "node_stats")
-    nulls = [(name, kind, 100, 60, 1000, 5, 0.5) for name in ("motif", "match", "named") for kind in ("shuffled", "filter")]
-    columns = list(load_schema("null_counts")["properties"])
-    write_table(pd.DataFrame(nulls, columns=columns), run / "null_counts.tsv", "null_counts")
-
-
-def write_others(folder: Path, rng: np.random.Generator) -> None:
-    """The scoreboard, and genes."""
-    rows = pd.DataFrame({"figure": ["nodes_with_motif", "nodes_named"], "value": [9000.0, 700.0]})
-    rows = rows.assign(layer=LAYER, run=RUN, nulls="raw,random", best_null="raw", null_value=300.0, replicates=500)
-    rows = rows.assign(matched_nodes=1000, value_matched=450.0, null_value_matched=300.0, difference=150.0, ci_low=90.0, ci_high=210.0)
-    write_table(filled(rows, "scoreboard"), folder / "scoreboard.tsv", "scoreboard")
-    lines = []
-    for at in range(20_000):
-        start = int(rng.integers(0, CHROM_BP - 50_000))
-        lines.append(f"{CHROMS[at % len(CHROMS)]}\t{start}\t{start + int(rng.integers(1000, 50_000))}\tGENE{at}\n")
-    (folder / "genes.bed").write_text("".join(lines))
 
 
 if __name__ == "__main__":

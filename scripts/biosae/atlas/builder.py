@@ -65,7 +65,11 @@ class Sources:
 
     def settings(self) -> dict:
         """What else the bytes depend on."""
-        return {"assembly": self.assembly, "shard_nodes": self.limits.shard_nodes, "max_mb": self.limits.max_mb}
+        return {
+            "assembly": self.assembly,
+            "shard_nodes": self.limits.shard_nodes,
+            "max_mb": self.limits.max_mb,
+        }
 
 
 def build_atlas(sources: Sources, output: Path) -> dict[str, int]:
@@ -96,7 +100,13 @@ def build_atlas(sources: Sources, output: Path) -> dict[str, int]:
 
 def build_id(sources: Sources, data: RunData) -> str:
     """16 hexadecimal digits of the sha256 over all inputs and settings."""
-    said = {"format": FORMAT, "biosae": __version__, "layer": data.layer, "run": data.run, **sources.settings()}
+    said = {
+        "format": FORMAT,
+        "biosae": __version__,
+        "layer": data.layer,
+        "run": data.run,
+        **sources.settings(),
+    }
     digest = hashlib.sha256(json.dumps(said, sort_keys=True).encode())
     for path in sources.files():
         with path.open("rb") as handle:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -100,4 +101,4 @@ class RowsOfNodes:
         low, high = self._edges[first], self._edges[last]
         rows = records(rounded(self._table.iloc[low:high]))
         edges = self._edges[first : last + 1] - low
-        return [rows[a:b] for a, b in zip(edges[:-1], edges[1:], strict=True)]
+        return [rows[a:b] for a, b in pairwise(edges)]

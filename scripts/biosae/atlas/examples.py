@@ -36,7 +36,7 @@ class Examples:
         dropped: counts that the file states.
         edges: (n_nodes + 1,) rows of each node.
         band: (n,) band of each example.
-        carriers: (n_nodes, 2) examples of the first band that carry the best motif, of how many; -1 without one.
+        carriers: (n_nodes, 2) examples of the first band with the best motif, of how many; -1 without one.
         kept: rows that are shown, ascending.
     """
 
@@ -123,7 +123,9 @@ def open_examples(path: Path, nodes: np.ndarray) -> Examples:
     expected = [*_OF_NODES, *_OF_ROWS, *_OF_MOTIF, "has_motif", "edges", "chroms"]
     missing = [name for name in expected if name not in handle]
     if missing or not {"window_bp", "stride_bp", "bands", "band_text", "counts"} <= set(handle.attrs):
-        raise ContractError("The file of examples is incomplete", got=sorted(handle), expected=expected, where=path)
+        raise ContractError(
+            "The file of examples is incomplete", got=sorted(handle), expected=expected, where=path
+        )
     held = handle["node"][:]
     if not np.array_equal(held, nodes):
         raise ContractError(
@@ -188,7 +190,9 @@ def example_payload(found: dict[str, np.ndarray], node: int, arrays: Arrays) -> 
         "start": arrays.add(own["start"], "i4", "start"),
         "peak": arrays.add(fewer_bits(own["peak"]), "f4", "peak"),
         "sequence": arrays.add(two_bits(own["sequence"]), "u1", "sequence"),
-        "other": arrays.add(np.packbits(other, axis=1, bitorder="little"), "u1", "other") if other.any() else None,
+        "other": arrays.add(np.packbits(other, axis=1, bitorder="little"), "u1", "other")
+        if other.any()
+        else None,
         "activation": arrays.add(levels.T, "u1", "activation"),
         "motif_at": arrays.add(own["motif_at"], "i2", "motif_at"),
         "motif_strand": arrays.add(own["motif_strand"], "u1", "motif_strand"),
@@ -203,7 +207,7 @@ def fewer_bits(values: np.ndarray) -> np.ndarray:
 
 
 def two_bits(codes: np.ndarray) -> np.ndarray:
-    """(n, width) codes 0 to 4 as (n, ceil(width / 4)) bytes, the first base in the lowest bits; 4 reads as 0."""
+    """(n, width) codes as (n, ceil(width / 4)) bytes, the first base in the lowest bits; 4 reads as 0."""
     width = codes.shape[1]
     padded = np.zeros((len(codes), width + -width % 4), np.uint8)
     padded[:, :width] = np.where(codes == _OTHER, 0, codes)

@@ -19,15 +19,16 @@ from biosae.atlas.run_data import RunData
 FORMAT = 1
 _OF_UMAP = ("umap1", "umap2", "coact1", "coact2", "cluster")
 LIMITS = (
-    "A significant motif says that the node's strongest windows share a pattern beyond their background. It does not "
-    "say that the model uses the node, nor that any factor binds there.",
-    "A name is the closest matrix of the database. Factors of one family share motifs; a match tells the family at best.",
-    "Dictionaries of untrained networks, and raw channels, give significant nodes too. Read every count beside the "
-    "same count of the baselines.",
-    "Motifs come from the strongest activations of a node; weaker ones may mean something else. The lower bands of "
-    "the examples show them.",
-    "Repeats and low complexity give strong motifs, which resemble the matrices of factors. A node that they explain "
-    "says so first. Repeats that the genome does not mask and no annotation lists are not seen.",
+    "A significant motif says that the node's strongest windows share a pattern beyond their background. It "
+    "does not say that the model uses the node, nor that any factor binds there.",
+    "A name is the closest matrix of the database. Factors of one family share motifs; a match tells the "
+    "family at best.",
+    "Dictionaries of untrained networks, and raw channels, give significant nodes too. Read every count "
+    "beside the same count of the baselines.",
+    "Motifs come from the strongest activations of a node; weaker ones may mean something else. The lower "
+    "bands of the examples show them.",
+    "Repeats and low complexity give strong motifs, which resemble the matrices of factors. A node that they "
+    "explain says so first. Repeats that the genome does not mask and no annotation lists are not seen.",
     "E-values of different engines are not comparable, and those of MEME do not hold for genomic windows.",
     "Distances between far points mean little in a UMAP.",
 )

@@ -28,11 +28,11 @@ class LeftOut:
         """How many of what, where there are any."""
         data, examples = shards.data, shards.examples
         found = {
-            "nodes of the dictionary that the selection did not keep": len(data.statistics) - len(data.nodes),
+            "nodes of the dictionary that were not kept": len(data.statistics) - len(data.nodes),
             "examples beyond the size of the folder": len(examples.band) - len(examples.kept),
             "files of the run too large to copy": len(self.files),
             **shards.rows.counts,
-            **{f"{name.replace('_', ' ')} (collect_examples)": n for name, n in examples.dropped.items()},
+            **{f"examples: {what}": n for what, n in examples.dropped.items()},
         }
         return {what: n for what, n in found.items() if n}
 
@@ -42,14 +42,14 @@ class LeftOut:
         notes = []
         if data.nodes.empty:
             notes.append(
-                "No node of this run passed the selection, so there is nothing to list: selected_nodes.tsv.json "
-                "counts what each rule dropped, node_stats.tsv holds every node."
+                "No node of this run passed the selection, so there is nothing to list: "
+                "selected_nodes.tsv.json counts what each rule dropped, node_stats.tsv holds every node."
             )
         if shards.examples.reason is not None:
             notes.append(f"There are no examples: {shards.examples.reason}.")
         if self.share < 1:
             notes.append(
-                f"Of the examples of each node {self.share:.0%} are shown, so that the folder keeps to {size}."
+                f"Of the examples of each node {self.share:.0%} are shown: the folder keeps to {size}."
             )
         if self.shard_nodes != self.limits.shard_nodes:
             notes.append(
@@ -58,6 +58,7 @@ class LeftOut:
             )
         if self.files:
             notes.append(
-                f"Not copied, since the folder keeps to {size}: {', '.join(self.files)}. They lie in the run's folder."
+                f"Not copied, since the folder keeps to {size}: {', '.join(self.files)}. They lie in the "
+                "folder of the run."
             )
         return notes

@@ -18,7 +18,7 @@ _NOT_RECORDS = ("#", "track", "browser")
 
 
 class LocusShard(NamedTuple):
-    """Windows that follow each other on the genome: base64, how many, [chromosome number, start] of the first."""
+    """Windows that follow each other: base64, how many, [chromosome number, start] of the first."""
 
     name: str
     text: str

@@ -64,7 +64,7 @@ def decoder_neighbours(directions: np.ndarray) -> Neighbours:
 
 
 def locus_neighbours(incidence: sparse.csr_array) -> tuple[Neighbours, Neighbours]:
-    """By co-activation (cosine) and by Jaccard index of loci; ``incidence`` (n, loci) holds zeros and ones."""
+    """By co-activation (cosine) and by Jaccard index, of ``incidence`` (n, loci), zeros and ones."""
     n = incidence.shape[0]
     if not n:
         return [], []

@@ -78,9 +78,14 @@ def rows_of_nodes(data: RunData) -> NodeRows:
     for name in ("overlaps", "repeats"):
         table = getattr(data, name).sort_values(["rank", "q_value", "p_value"], kind="stable")
         parts[name] = _first_of_each(table, ["rank"], MOST_ROWS)
-        counts[f"rows of {name}.tsv beyond the {MOST_ROWS} of lowest q of a node"] = len(table) - len(parts[name])
+        counts[f"rows of {name}.tsv beyond the {MOST_ROWS} of lowest q of a node"] = len(table) - len(
+            parts[name]
+        )
     return NodeRows(
-        *(RowsOfNodes(t, data.row_of(t["node"]), n_nodes) for t in (motifs, parts["overlaps"], parts["repeats"])),
+        *(
+            RowsOfNodes(t, data.row_of(t["node"]), n_nodes)
+            for t in (motifs, parts["overlaps"], parts["repeats"])
+        ),
         RowsOfNodes(shown, data.row_of(shown["node"]), n_nodes),
         data.matches.groupby("query").size().to_dict(),
         targets,
@@ -95,7 +100,7 @@ def _first_of_each(table: pd.DataFrame, key: list[str], most: int) -> pd.DataFra
 def target_numbers(matches: pd.DataFrame, targets: list[Motif], where: object = None) -> np.ndarray:
     """Number in the database of the target of each match, (n,) int64.
 
-    A database may repeat an id: the name and the likeliest letters, as the match states them, then tell which.
+    A database may repeat an id: name and likeliest letters, as the match states them, then tell which.
 
     Raises:
         ContractError: there is no such target.

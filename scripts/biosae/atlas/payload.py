@@ -83,7 +83,9 @@ def encode(content: dict, arrays: Arrays) -> str:
     try:
         head = json.dumps(content, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
     except (TypeError, ValueError) as error:
-        raise ContractError("Content of the atlas is no JSON", got=error, where=content.get("name")) from error
+        raise ContractError(
+            "Content of the atlas is no JSON", got=error, where=content.get("name")
+        ) from error
     head += b" " * (-(4 + len(head)) % _ALIGNED)
     return base64.b64encode(packed(struct.pack("<I", len(head)) + head + binary)).decode()
 

@@ -55,7 +55,11 @@ def shard_ranges(n_nodes: int, shard_nodes: int) -> list[tuple[int, int]]:
 
 
 def fitting_share(
-    examples: Examples, ranges: list[tuple[int, int]], size: Callable[[int, int], int], locus_bytes: float, room: int
+    examples: Examples,
+    ranges: list[tuple[int, int]],
+    size: Callable[[int, int], int],
+    locus_bytes: float,
+    room: int,
 ) -> float:
     """Share of each node's examples with which all shards have room; ``examples.kept`` is set to it.
 

@@ -117,5 +117,10 @@ class AtlasWriter:
         self._add("index", encode(content, self._arrays), len(self._data.nodes))
 
     def _write_schema(self, made_by: dict) -> None:
-        content = {"format": index.FORMAT, "atlas": self._shards.atlas, "files": self._files, "made_by": made_by}
+        content = {
+            "format": index.FORMAT,
+            "atlas": self._shards.atlas,
+            "files": self._files,
+            "made_by": made_by,
+        }
         write_json(self._folder / "data" / "schema.json", content)
