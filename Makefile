@@ -10,7 +10,7 @@ SLURM_TEST_JOBS ?= 4
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export PYTHONPATH :=
 
-.PHONY: demo selftest test test-slurm faults lint bench slurm-profile clean
+.PHONY: demo selftest test test-slurm test-browser faults lint bench slurm-profile clean
 
 demo: $(VENV)/installed
 	snakemake --profile profiles/local --configfile config/demo.yaml
@@ -22,11 +22,15 @@ selftest: $(VENV)/installed
 	cat results/selftest/summary.txt
 
 test: $(VENV)/installed
-	python -m pytest -n $(TEST_JOBS) --dist loadscope --ignore tests/slurm
+	python -m pytest -n $(TEST_JOBS) --dist loadscope --ignore tests/slurm --ignore tests/browser
 
 # on a SLURM that the tests start on this machine (Debian: slurm-wlm munge slurmdbd mariadb-server); skipped without
 test-slurm: $(VENV)/installed
 	python -m pytest -n $(SLURM_TEST_JOBS) --dist loadfile tests/slurm
+
+# the atlas in Debian's chromium and firefox-esr (and chromium-driver); skipped without
+test-browser: $(VENV)/installed
+	python -m pytest -n $(TEST_JOBS) --dist loadscope tests/browser
 
 # docs/faults.md, from these tests
 faults: $(VENV)/installed
