@@ -15,31 +15,18 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "benchmarks"))
 from atlas_synthetic import write_run
 from atlas_synthetic_examples import write_examples
 
-__all__ = [
-    "Limits",
-    "build",
-    "files_of",
-    "index_of",
-    "made_run",
-    "nodes_of",
-    "rewrite",
-    "sources_of",
-    "write_examples",
-]
+__all__ = ["Limits", "write_examples"]
 
 
 def made_run(folder: Path, n_nodes: int = 12, examples: int = 20, seqlets: int = 8, seed: int = 0) -> Path:
-    """The folder of a run of ``n_nodes``; beside it lie database, genes, scoreboard and a page of one line."""
-    run = write_run(folder, n_nodes, examples, (22, 4), seqlets, seed)
-    (folder / "page").mkdir()
-    (folder / "page" / "index.html").write_text("<!doctype html><script src=data/index.js></script>\n")
-    return run
+    """The folder of a run of ``n_nodes``; database, genes and scoreboard lie two folders above it."""
+    return write_run(folder, n_nodes, examples, (22, 4), seqlets, seed)
 
 
 def sources_of(run: Path, **changes) -> Sources:
     """What an atlas of ``made_run`` is made from."""
     folder = run.parents[1]
-    given = {"database": folder / "database.meme", "genes": folder / "genes.bed", "page": folder / "page"}
+    given = {"database": folder / "database.meme", "genes": folder / "genes.bed"}
     given |= {"scoreboard": folder / "scoreboard.tsv", "assembly": "hg38", "run": run}
     return Sources(**(given | changes))
 
