@@ -13,11 +13,13 @@ one stretch, and encodes them, 4,096 at a time; starting Python and loading PyTo
 from __future__ import annotations
 
 import argparse
+import multiprocessing
 import os
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import h5py
@@ -55,14 +57,15 @@ def main() -> None:
             encode_rows(given.floor, given.rows)
             return
         folder = Path(name)
-        layer = write_store(folder, given)
+        layer = Layer("made_up", "", given.channels, STRIDE, LEFT, RIGHT)
+        apart(write_store, folder, layer, given)
         names = "kept nodes", "examples", "rows encoded", "of the store", "wall s", "CPU s", "floor, CPU s"
         print(f"{given.channels} channels, {given.nodes} nodes, k {given.k}, ", end="")
         print(f"{given.sequences * POSITIONS} positions\n")
         print("|", " | ".join((*names, "over floor", "peak MB", "file MB")), "|")
         print("|" + "---|" * 10, flush=True)
         for kept in given.kept:
-            write_run(folder, layer, kept, given.sample_positions)
+            apart(write_run, folder, layer, kept, given)
             print(measure(folder, layer, given), flush=True)
 
 
@@ -75,6 +78,7 @@ def parse() -> argparse.Namespace:
     add("--k", type=int, default=32, help="nodes active at a position")
     add("--sequences", type=int, default=400, help=f"sequences of {POSITIONS} positions")
     add("--sample-positions", type=int, default=50_000, help="positions of the sample")
+    add("--per-node", type=int, default=1000, help="seqlets of a node at most")
     add("--kept", type=int, nargs="+", default=[200], help="kept nodes")
     add("--folder", type=Path, help="where to put the store for the time being")
     add("--floor", type=Path, help=argparse.SUPPRESS)
@@ -82,9 +86,17 @@ def parse() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def write_store(folder: Path, given: argparse.Namespace) -> Layer:
+def apart(function: Callable, *arguments: object) -> None:
+    """Call a function in a process of its own: a child's peak memory is that of this process at least."""
+    process = multiprocessing.get_context("spawn").Process(target=function, args=arguments)
+    process.start()
+    process.join()
+    if process.exitcode:
+        raise SystemExit(f"{function.__name__} failed")
+
+
+def write_store(folder: Path, layer: Layer, given: argparse.Namespace) -> None:
     """Store, genome (a chromosome a sequence) and the encoded run."""
-    layer = Layer("made_up", "", given.channels, STRIDE, LEFT, RIGHT)
     length, margin = POSITIONS * STRIDE, LEFT + RIGHT
     rng = np.random.default_rng(0)
     (folder / "store").mkdir()
@@ -104,10 +116,9 @@ def write_store(folder: Path, given: argparse.Namespace) -> Layer:
     notes = encoding_notes(folder / "run/checkpoint", store, layer, TOP, "cpu")
     encode_part(model, store, folder / "part.h5", **TOP, notes=notes)
     write_encoded([folder / "part.h5"], folder / "run")
-    return layer
 
 
-def write_run(folder: Path, layer: Layer, kept: int, sample_positions: int) -> None:
+def write_run(folder: Path, layer: Layer, kept: int, given: argparse.Namespace) -> None:
     """Selection, seqlets, made-up motifs and the hits that specificity.tsv would count."""
     run, genome = folder / "run", Genome(folder / "genome.fa")
     stats = read_table(run / "node_stats.tsv", "node_stats").sort_values("mean_act", ascending=False)
@@ -116,7 +127,7 @@ def write_run(folder: Path, layer: Layer, kept: int, sample_positions: int) -> N
     selected = conform(selected, "selected_nodes")
     write_table(selected, run / "selected_nodes.tsv", "selected_nodes")
     top = read_top_activations(run / "top_activations.parquet", TOP_COLUMNS)[0]
-    write_seqlets(collect_seqlets(top, selected, layer, genome), run / "seqlets", {})
+    write_seqlets(collect_seqlets(top, selected, layer, genome, per_node=given.per_node), run / "seqlets", {})
     rng = np.random.default_rng(1)
     pairs = list(zip(selected["rank"].tolist(), selected["node"].tolist(), strict=True))
     motifs = [
@@ -126,9 +137,8 @@ def write_run(folder: Path, layer: Layer, kept: int, sample_positions: int) -> N
     ids = [motif.id for motif in motifs]
     known = {"motif_id": ids, "node": selected["node"], "rank": selected["rank"], "motif": 1, "log10_e": -9.0}
     write_table(filled("motifs", len(ids), known), run / "motifs.tsv", "motifs")
-    sample = MotifSample(
-        cut_blocks(ActivationStore.open(folder / "store"), layer, genome, sample_positions)[0]
-    )
+    store = ActivationStore.open(folder / "store")
+    sample = MotifSample(cut_blocks(store, layer, genome, given.sample_positions)[0])
     hits = [len(sample.hits(prepare(motif, sample.background, 1e-4, 0.9))) for motif in motifs]
     known = {"motif_id": ids, "node": selected["node"], "motif_strand": "+", "n_hits": hits}
     write_table(filled("specificity", len(ids), known), run / "specificity.tsv", "specificity")
@@ -151,7 +161,9 @@ def measure(folder: Path, layer: Layer, given: argparse.Namespace) -> str:
     command = [str(ROOT / "scripts/collect_examples.py"), "--run", str(run), "--output", str(output)]
     command += ["--activations", str(folder / "store"), "--genome", str(folder / "genome.fa")]
     command += ["--sample-positions", str(given.sample_positions), "--device", "cpu"]
-    process(command, folder)  # compiles
+    for group in ("sae", "motifs"):
+        words = [str(ROOT / "scripts/compile_kernels.py"), "--group", group, "--output", str(folder / group)]
+        process(words, folder)
     wall_s, cpu_s, peak_mb = process(command, folder)
     rows = min(given.sample_positions, given.sequences * POSITIONS) + rows_of(output, layer)
     words = ["--floor", str(folder), "--rows", str(rows)]
