@@ -23,7 +23,8 @@ SAE = f"results/tiny/{RUNS[0]}"
 PAGES = {"build_atlas": 1, "summarise_runs": 1}
 NAMES = {"summarise_nodes": 2, **PAGES}
 BELOW_MOTIFS = {"match_motifs": 1, "cluster_motifs": 1, "calibrate_nulls": 1, "measure_specificity": 1}
-BELOW_MOTIFS |= {"summarise_nodes": 1, "build_atlas": 1, "score_runs": 1, "summarise_runs": 1}
+BELOW_MOTIFS |= {"collect_examples": 1, "summarise_nodes": 1, "build_atlas": 1}
+BELOW_MOTIFS |= {"score_runs": 1, "summarise_runs": 1}
 
 
 def plan(folder: Path, config: dict, *targets: str) -> dict[str, int]:

@@ -17,6 +17,7 @@ BELOW_SELECTION = {
     "calibrate_nulls": 2,
     "measure_repeats": 2,
     "measure_specificity": 2,
+    "collect_examples": 1,
     "summarise_nodes": 2,
     "embed_nodes": 1,
     "compute_jaccard": 1,

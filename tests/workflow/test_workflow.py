@@ -40,7 +40,7 @@ def test_every_artefact_is_there_and_fits_its_contract(copy):
             artefacts.read_table(own / name, schema)
         for name in ("checkpoint/model.safetensors", "evaluation.json", "figures/quality.svg"):
             assert (own / name).stat().st_size > 0
-        for name in ("atlas/index.html", "figures/umap.png"):
+        for name in ("examples.h5", "atlas/index.html", "figures/umap.png"):
             assert (own / name).exists() == (run == helpers.SAE), "a baseline's page is made when asked for"
     summary = artefacts.read_table(folder / "results/summary.tsv", "summary")
     assert set(summary["run"]) == set(RUNS)
