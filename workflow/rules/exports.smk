@@ -34,7 +34,7 @@ rule export_run:
         runtime=grow(60),
     params:
         run=subpath(input.nodes, parent=True),
-        folder=subpath(output.exports[0], parent=True),
+        folder=f"{RUN}/exports",
         options=section("exports")
         + section("motifs", "strand")
         + section("specificity", "hit_p", "site_share"),

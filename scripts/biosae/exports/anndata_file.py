@@ -79,7 +79,7 @@ def _frame(parent: h5py.Group, name: str, table: pd.DataFrame, index: list[str])
 
 
 def _column(group: h5py.Group, name: str, values: pd.Series) -> None:
-    """Texts as categories; whole numbers and booleans with a mask where some are missing; numbers with NaN."""
+    """Texts as categories; whole numbers and booleans with a mask where any is missing; numbers with NaN."""
     if pd.api.types.is_bool_dtype(values.dtype) or pd.api.types.is_integer_dtype(values.dtype):
         boolean = pd.api.types.is_bool_dtype(values.dtype)
         missing = values.isna().to_numpy(bool)

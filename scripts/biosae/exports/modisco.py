@@ -6,10 +6,10 @@
     pos_patterns/pattern_{i}/seqlets/sequence, contrib_scores, hypothetical_contribs   (n, width, 4)
 
 Pattern i is motif i of motifs.meme. biosae has no contributions of bases to a node. In their place stand the
-motif's log2 odds, probability over 1/4 with a pseudo-site, as ``hypothetical_contribs``, and those of the
-letters that are there as ``contrib_scores``: of a seqlet its own letters, of a pattern their mean under the
-matrix, so that a column sums to its information in bits. All patterns are as wide as the widest motif, as
-finemo demands; columns beyond a motif hold 1/4 and a contribution of 0.
+motif's log2 odds, smoothed probability over 1/4, as ``hypothetical_contribs``, and those of the letters that
+are there as ``contrib_scores``: of a seqlet its own letters, of a pattern their mean under the matrix, so
+that a column sums to about its information in bits. All patterns are as wide as the widest motif, as finemo
+demands; columns beyond a motif hold 1/4 and a contribution of 0.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ from biosae.exports.sites import Sites
 from biosae.motifs.formats import Motif
 
 STAND_IN = (
-    "contrib_scores and hypothetical_contribs are stand-ins derived from the motif's matrix p, no attributions "
-    "of a network: hypothetical_contribs = log2((p * n_sites + 0.25) / (n_sites + 1) / 0.25); contrib_scores = "
-    "the same times the letters (seqlets) or times p (patterns). Columns outside offset to offset + motif_width "
-    "hold p = 0.25"
+    "contrib_scores and hypothetical_contribs are stand-ins derived from the motif's matrix p, no "
+    "attributions of a network: hypothetical_contribs = log2((p + 0.01) / 1.04 / 0.25); "
+    "contrib_scores = the same times the letters (seqlets) or times p (patterns). Columns outside offset to "
+    "offset + motif_width hold p = 0.25"
 )
-_PSEUDO_SITES = 1.0
+_LEAST = 0.01  # keeps a probability of 0 finite, whatever the number of sites, which may be 0
 _GZIP = {"compression": "gzip", "compression_opts": 4, "shuffle": True}
 
 
@@ -56,9 +56,8 @@ class Pattern:
 
 
 def log_odds(motif: Motif) -> np.ndarray:
-    """(width, 4) log2 of the probability over 1/4, in bits, with one pseudo-site."""
-    n = motif.n_sites
-    return np.log2((motif.matrix * n + _PSEUDO_SITES / 4) / (n + _PSEUDO_SITES) * 4)
+    """(width, 4) log2 of the smoothed probability over 1/4, in bits."""
+    return np.log2((motif.matrix + _LEAST) / (1 + 4 * _LEAST) * 4)
 
 
 def write_modisco(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -132,7 +133,8 @@ def _read_windows(folder: Path, manifest: pd.DataFrame) -> pd.DataFrame | None:
     if not path.is_file():
         return None
     try:
-        table = pd.read_csv(path, sep="\t", header=None, names=_BED_COLUMNS, dtype=_BED_TYPES)
+        options = {"names": _BED_COLUMNS, "dtype": _BED_TYPES, "quoting": csv.QUOTE_NONE}
+        table = pd.read_csv(path, sep="\t", header=None, **options)
     except pd.errors.EmptyDataError:
         table = pd.DataFrame({name: pd.Series(dtype=kind) for name, kind in _BED_TYPES.items()})
     except (OSError, ValueError) as error:

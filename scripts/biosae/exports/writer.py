@@ -79,8 +79,9 @@ def export_run(folder: Path, genome: Path, output: Path, settings: Settings) -> 
         *_multiqc(run, output),
     ]
     table = pd.DataFrame(rows, columns=["file", "holds", "rows", "left_out", "reason"])
-    for name in table.loc[table["reason"].isna() | (table["file"] != BIGBED), "file"]:
-        write_json(output / f"{name}.json", made_by)
+    for name in table.loc[~table["file"].isin([GENERAL, TRAINING]), "file"]:
+        if (output / name).is_file():  # MultiQC would read the provenance of its tables as data
+            write_json(output / f"{name}.json", made_by)
     write_table(table, output / TABLE, "exports", made_by)
     for row in table[table["left_out"] > 0].itertuples():
         log.info("%s: %d left out: %s", row.file, row.left_out, row.reason)
@@ -146,7 +147,7 @@ def _example_numbers(run: RunFiles) -> dict[int, np.ndarray]:
     if run.windows is None:
         first = np.cumsum([0, *counts])
         return {node: first[i] + np.arange(counts[i]) for i, node in enumerate(nodes)}
-    node = run.windows["name"].str.rpartition("_n")[2].astype("int64").to_numpy()
+    node = np.array([int(name.rpartition("_n")[2]) for name in run.windows["name"]], dtype=np.int64)
     order = np.lexsort((run.windows["seqlet_rank"].to_numpy(), node))
     starts = np.searchsorted(node[order], nodes)
     return {
