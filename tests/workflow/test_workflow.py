@@ -195,7 +195,7 @@ def test_the_slurm_profile_plans_gpu_rules_on_the_gpu_partition(copy):
     assert result.returncode == 0, result.stderr
     jobs = re.findall(r"^rule (\w+):.*?resources: ([^\n]*)", result.stdout, re.M | re.S)
     gpu_jobs = {name for name, resources in jobs if "slurm_partition=gpu" in resources}
-    assert gpu_jobs == {"train_sae", "encode_activations"}
+    assert gpu_jobs == {"train_sae", "encode_activations", "collect_examples"}
     assert all(
         "slurm_partition=cpu" in resources for name, resources in jobs if name not in gpu_jobs | {"all"}
     )
