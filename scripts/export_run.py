@@ -9,7 +9,7 @@ from biosae import cli
 DESCRIPTION = """A finished run in other programs' formats.
 
 Writes into the output folder seqlets.bb (bigBed, BED9), motifs.h5 (the layout of tfmodisco-lite),
-nodes.parquet, nodes.h5ad, biosae_mqc.tsv and training_mqc.tsv (for MultiQC) and, last, exports.tsv:
+nodes.parquet, nodes.h5ad, biosae_mqc.tsv and training_mqc.yaml (for MultiQC) and, last, exports.tsv:
 what each holds, and what was left out and why.
 """
 

@@ -26,7 +26,7 @@ from biosae.exports.writer import export_run as export
 from biosae.motifs.formats import read_meme
 from unit.helpers_exports import CHANNELS, WINDOW_BP, finished_run
 
-FILES = {"seqlets.bb", "motifs.h5", "nodes.parquet", "nodes.h5ad", "biosae_mqc.tsv", "training_mqc.tsv"}
+FILES = {"seqlets.bb", "motifs.h5", "nodes.parquet", "nodes.h5ad", "biosae_mqc.tsv", "training_mqc.yaml"}
 BOTH = Settings(strand="both")
 
 
@@ -56,10 +56,10 @@ def test_the_program_writes_every_export_and_says_what_each_holds(tmp_path, monk
     assert set(table.index) == FILES
     assert table["rows"].to_dict() == {
         "seqlets.bb": 45, "motifs.h5": 10, "nodes.parquet": 6, "nodes.h5ad": 6,
-        "biosae_mqc.tsv": 1, "training_mqc.tsv": 40,
+        "biosae_mqc.tsv": 1, "training_mqc.yaml": 40,
     }  # fmt: skip
     assert (table["left_out"] == 0).all()
-    for name in ("exports.tsv", *FILES - {"biosae_mqc.tsv", "training_mqc.tsv"}):
+    for name in ("exports.tsv", *FILES - {"biosae_mqc.tsv", "training_mqc.yaml"}):
         text = (run / "exports" / f"{name}.json").read_text()
         assert str(tmp_path) not in text
         assert "versions" in json.loads(text)
@@ -299,9 +299,9 @@ def test_a_point_without_a_figure_is_left_out_of_the_curve_and_counted(tmp_path,
     curve.loc[3, "validation_fvu"] = np.nan
     write_table(curve, run / "training_curve.tsv", "training_curve")
     export(run, genome, run / "exports", BOTH)
-    row = exports_of(run).loc["training_mqc.tsv"]
+    row = exports_of(run).loc["training_mqc.yaml"]
     assert (row["rows"], row["left_out"], row["reason"]) == (39, 1, "evaluations without a validation FVU")
-    assert "nan" not in (run / "exports/training_mqc.tsv").read_text().lower()
+    assert "nan" not in (run / "exports/training_mqc.yaml").read_text().lower()
 
 
 def test_no_kept_node_gives_empty_exports_and_no_bigbed(tmp_path, monkeypatch, caplog):
@@ -314,7 +314,7 @@ def test_no_kept_node_gives_empty_exports_and_no_bigbed(tmp_path, monkeypatch, c
     table = exports_of(empty)
     assert not list((empty / "exports").glob("seqlets.bb*"))
     assert "no kept node has a seqlet" in table.loc["seqlets.bb", "reason"]
-    assert table["rows"].drop(["biosae_mqc.tsv", "training_mqc.tsv"]).tolist() == [0, 0, 0, 0]
+    assert table["rows"].drop(["biosae_mqc.tsv", "training_mqc.yaml"]).tolist() == [0, 0, 0, 0]
     with h5py.File(empty / "exports/motifs.h5") as handle:
         assert len(handle["pos_patterns"]) == 0
     assert pq.read_table(empty / "exports/nodes.parquet").num_rows == 0

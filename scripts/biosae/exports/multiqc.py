@@ -1,6 +1,6 @@
-"""Tables that MultiQC finds by name (`*_mqc.tsv`): a row of the general statistics, the training curve.
+"""What MultiQC finds by name (`*_mqc.*`): a row of the general statistics, and the training curve.
 
-A sample is a run, named {layer}/{run}, so that `multiqc results` puts runs of all layers into one report.
+A sample is a run, named "{layer} {run}", so that `multiqc results` puts runs of all layers into one report.
 https://docs.seqera.io/multiqc/custom_content
 """
 
@@ -49,16 +49,18 @@ def write_general_statistics(path: Path, sample: str, figures: dict) -> int:
 def write_training_curve(path: Path, sample: str, curve: pd.DataFrame) -> tuple[int, int]:
     """A line of validation FVU over positions seen; returns points written, and points without a figure.
 
+    As YAML: of a TSV, MultiQC keeps positions as text and sorts them so, 10 before 2.
+
     Args:
         curve: rows of the schema ``training_curve``. One that was never trained has one point.
     """
     known = curve.dropna(subset=["validation_fvu"])
-    config = {
+    points = dict(zip(known["positions"].tolist(), known["validation_fvu"].tolist(), strict=True))
+    content = {
         "id": "biosae_training",
         "section_name": "biosae: training",
         "description": "Fraction of variance unexplained on validation data, by training positions seen.",
         "plot_type": "linegraph",
-        "file_format": "tsv",
         "pconfig": {
             "id": "biosae_training_fvu",
             "title": "biosae: training",
@@ -66,14 +68,9 @@ def write_training_curve(path: Path, sample: str, curve: pd.DataFrame) -> tuple[
             "ylab": "validation FVU",
             "ymin": 0,
         },
+        "data": {sample: points},
     }
-    points = list(zip(known["positions"].tolist(), known["validation_fvu"].tolist(), strict=True))
-    # MultiQC takes two columns for something else than a line: a single point stands there twice
-    shown = points * 2 if len(points) == 1 else points
-    rows = (
-        [["", *(str(x) for x, _ in shown)], [sample, *(format(y, ".9g") for _, y in shown)]] if shown else []
-    )
-    write_text(path, _comment(config) + _lines(rows))
+    write_text(path, yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=10_000))
     return len(points), len(curve) - len(points)
 
 

@@ -28,7 +28,7 @@ from biosae.summary import count_nodes, load_evaluation
 log = logging.getLogger(__name__)
 
 BIGBED, MODISCO, PARQUET, H5AD = "seqlets.bb", "motifs.h5", "nodes.parquet", "nodes.h5ad"
-GENERAL, TRAINING, TABLE = "biosae_mqc.tsv", "training_mqc.tsv", "exports.tsv"
+GENERAL, TRAINING, TABLE = "biosae_mqc.tsv", "training_mqc.yaml", "exports.tsv"
 
 
 @dataclass(frozen=True)
@@ -163,7 +163,7 @@ def _nodes(run: RunFiles, output: Path, made_by: dict) -> list[tuple]:
 
 
 def _multiqc(run: RunFiles, output: Path) -> list[tuple]:
-    sample = f"{run.layer}/{run.run}"
+    sample = f"{run.layer} {run.run}"  # MultiQC keeps of a name with / its last part
     figures = {**load_evaluation(run.folder), **count_nodes(run.nodes, run.null_sets)}
     write_general_statistics(output / GENERAL, sample, figures)
     points, without = write_training_curve(output / TRAINING, sample, run.curve)
