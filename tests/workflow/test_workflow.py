@@ -147,7 +147,7 @@ def test_nulls_are_rules_of_their_own(copy):
     assert not list(run.glob("nulls/*/sets")), "the sequences of the sets are temporary"
     more = helpers.snakemake(folder, {**config, "nulls": {**config["nulls"], "sets": 50}}, "-n")
     again = {"write_null_sets", "discover_null_motifs", "match_null_motifs", "calibrate_nulls"}
-    below = {"summarise_nodes", "build_page", "score_runs", "summarise_runs"}
+    below = {"summarise_nodes", "build_atlas", "export_run", "score_runs", "summarise_runs"}
     assert set(helpers.planned(more)) == again | below
     none = helpers.planned(helpers.snakemake(folder, {**config, "nulls": {"kinds": []}}, "-n"))
     assert set(none) == {"calibrate_nulls"} | below
