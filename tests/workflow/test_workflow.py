@@ -34,13 +34,14 @@ def test_every_artefact_is_there_and_fits_its_contract(copy):
         "nodes.tsv": "nodes",
     }
     seen = {"umap.tsv": "umap", "jaccard.tsv": "jaccard", "overlaps.tsv": "overlaps"}
+    seen["exports/exports.tsv"] = "exports"
     for run in RUNS:
         own = folder / "results/tiny" / run
         for name, schema in (tables | (seen if run == helpers.SAE else {})).items():
             artefacts.read_table(own / name, schema)
         for name in ("checkpoint/model.safetensors", "evaluation.json", "figures/quality.svg"):
             assert (own / name).stat().st_size > 0
-        for name in ("atlas/index.html", "figures/umap.png"):
+        for name in ("atlas/index.html", "figures/umap.png", "exports/seqlets.bb", "exports/motifs.h5"):
             assert (own / name).exists() == (run == helpers.SAE), "a baseline's page is made when asked for"
     summary = artefacts.read_table(folder / "results/summary.tsv", "summary")
     assert set(summary["run"]) == set(RUNS)
@@ -51,6 +52,8 @@ def test_every_table_has_its_provenance_beside_it(copy):
     folder, _ = copy
     tables = list((folder / "results").rglob("*.tsv"))
     tables = [t for t in tables if "benchmarks" not in t.parts and "tomtom" not in t.parts]
+    # MultiQC would read it as data of its own; exports.tsv.json is that of the whole folder
+    tables = [t for t in tables if not t.name.endswith("_mqc.tsv")]
     assert len(tables) > 20
     for table in tables:
         made_by = json.loads(Path(f"{table}.json").read_text())
@@ -172,6 +175,9 @@ def test_a_run_that_keeps_no_node_ends_in_valid_empty_tables(copy):
     assert "WARNING" in log
     assert "'dropped_by_min_nonzero': 40" in log
     assert not list(run.glob("meme/*_n*")) + list(run.glob("tomtom/*_n*")), "results of dropped nodes stay"
+    exports = artefacts.read_table(run / "exports/exports.tsv", "exports").set_index("file")
+    assert "no kept node" in exports.loc["seqlets.bb", "reason"]
+    assert not (run / "exports/seqlets.bb").exists(), "the windows of dropped nodes stay"
     assert "no node" in (run / "atlas/index.html").read_text().lower()
 
 
