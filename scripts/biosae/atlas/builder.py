@@ -80,7 +80,7 @@ def build_atlas(sources: Sources, output: Path) -> dict[str, int]:
         ConfigError: the limits leave no atlas.
     """
     pages = page_files(sources.page)
-    if "index.html" not in [file.name for file in pages]:
+    if "index.html" not in pages:
         raise InputError("The page of the atlas is missing", expected="index.html", where=sources.page)
     data = load_run(sources.run, sources.database, sources.scoreboard)
     genes = read_genes(sources.genes) if sources.genes else None

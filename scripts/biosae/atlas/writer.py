@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import shutil
 from pathlib import Path
 
 import pandas as pd
@@ -44,12 +43,12 @@ class AtlasWriter:
         self._files: list[dict] = []
         self._hashes: dict[str, str] = {}
 
-    def write(self, pages: list[Path], genes: pd.DataFrame | None, made_by: dict) -> None:
-        """Write everything; ``genes`` are rows of a BED, None for no search by gene."""
+    def write(self, pages: dict[str, bytes], genes: pd.DataFrame | None, made_by: dict) -> None:
+        """Write everything; ``pages`` are bytes by name, ``genes`` rows of a BED, None for no search by gene."""
         for name in ("data", "files"):
             (self._folder / name).mkdir()
-        for file in pages:
-            shutil.copyfile(file, self._folder / file.name)
+        for name, content in pages.items():
+            (self._folder / name).write_bytes(content)
         self._copy(FIRST, int(self._limits.bytes * FIRST_SHARE))
         self._add("targets", self._shards.encode_targets(), len(self._shards.rows.targets))
         if genes is not None:
