@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import struct
+import subprocess
 import sys
+from pathlib import Path
 
 import h5py
 import numpy as np
@@ -123,6 +126,32 @@ def test_a_bigbed_that_was_cut_short_is_no_export(tmp_path, monkeypatch):
     monkeypatch.setattr(bigbed.pybigtools, "open", lambda path, *m: Short(path) if m else real(path))
     with pytest.raises(BiosaeError, match="not written whole"):
         bigbed.write_bigbed(tmp_path / "s.bb", table, {"chr1": 2000})
+    assert list(tmp_path.iterdir()) == []
+
+
+FULL_DISK = """
+import resource, signal, sys
+import pandas as pd
+from biosae.errors import BiosaeError
+from biosae.exports.bigbed import write_bigbed
+from pathlib import Path
+rows = pd.DataFrame({"chrom": "chr1", "start": range(0, 900_000, 9), "end": range(3, 900_003, 9)})
+rows = rows.assign(name="1_n2", strand="+", score=5)
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (5000, 5000))
+try:
+    write_bigbed(Path(sys.argv[1]), rows, {"chr1": 10**6})
+except BiosaeError as error:
+    print(error)
+"""
+
+
+def test_a_disk_that_fills_leaves_no_bigbed(tmp_path):
+    command = [sys.executable, "-c", FULL_DISK, str(tmp_path / "s.bb")]
+    scripts = Path(__file__).resolve().parents[2] / "scripts"
+    environment = {**os.environ, "PYTHONPATH": str(scripts)}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+    assert "A bigBed file was not written whole" in done.stdout, done.stderr
     assert list(tmp_path.iterdir()) == []
 
 

@@ -59,7 +59,7 @@ def write_bigbed(path: Path, windows: pd.DataFrame, lengths: dict[str, int]) -> 
 
     Raises:
         InputError: a chromosome is not in the genome.
-        BiosaeError: the file does not read back (pybigtools states no error when a disk is full).
+        BiosaeError: the file does not read back; pybigtools states no error, or panics, when a disk is full.
     """
     unknown = sorted(set(windows["chrom"]) - set(lengths))
     if unknown:
@@ -72,11 +72,22 @@ def write_bigbed(path: Path, windows: pd.DataFrame, lengths: dict[str, int]) -> 
     with atomic_path(path) as temporary:
         named = temporary.with_suffix(".bb")  # by which pybigtools tells a bigBed from a bigWig
         try:
-            pybigtools.open(str(named), "w").write(lengths, iter(records), AUTOSQL)
+            _write(named, records, lengths, path)
             _check_whole(named, records, path)
             os.replace(named, temporary)
         finally:
             named.unlink(missing_ok=True)
+
+
+def _write(named: Path, records: list, lengths: dict[str, int], path: Path) -> None:
+    try:
+        pybigtools.open(str(named), "w").write(lengths, iter(records), AUTOSQL)
+    except BaseException as error:
+        if type(error).__name__ != "PanicException":  # Rust's, of no module that could be imported
+            raise
+        raise BiosaeError(
+            "A bigBed file was not written whole", got=error, where=path, mend="make space on the disk"
+        ) from error
 
 
 def _check_whole(written: Path, records: list, path: Path) -> None:
