@@ -24,6 +24,7 @@ BELOW_SELECTION = {
     "overlap_annotations": 1,
     "plot_landscape": 1,
     "build_atlas": 1,
+    "export_run": 1,
     "score_runs": 1,
     "summarise_runs": 1,
 }
@@ -34,6 +35,7 @@ NAMING = {
     "note_motif_settings": 2,
     "summarise_nodes": 2,
     "build_atlas": 1,
+    "export_run": 1,
     "score_runs": 1,
     "summarise_runs": 1,
 }
@@ -49,7 +51,11 @@ def test_a_finished_run_has_nothing_to_do(copy):
     [
         ("select", {"min_nonzero": 25}, {"select_nodes": 2, **BELOW_SELECTION}),
         ("matching", {"significance": 0.01}, NAMING),
-        ("landscape", {"n_clusters": 3}, {"embed_nodes": 1, "plot_landscape": 1, "build_atlas": 1}),
+        (
+            "landscape",
+            {"n_clusters": 3},
+            {"embed_nodes": 1, "plot_landscape": 1, "build_atlas": 1, "export_run": 1},
+        ),
     ],
 )
 def test_a_changed_parameter_reruns_what_is_below_it(copy, section, change, expected):
