@@ -20,12 +20,12 @@ def warm_up_sae() -> None:
 
 
 def warm_up_motifs() -> None:
-    """Discovery, matching, specificity, scoreboard."""
-    from biosae import specificity_kernels
+    """Discovery, matching, specificity, examples, scoreboard."""
+    from biosae import examples_kernels, specificity_kernels
     from biosae.motifs import batched, comparison
     from biosae.scoreboard import replicates
 
-    for module in (batched, comparison, specificity_kernels, replicates):
+    for module in (batched, comparison, specificity_kernels, examples_kernels, replicates):
         module.warm_up()
 
 

@@ -99,6 +99,8 @@ def check_inputs(config: dict, made_here: str | None = None) -> None:
     files = {"genome": config["genome"], "matching.database": config["matching"]["database"]}
     for index, entry in enumerate(config["landscape"]["annotations"]):
         files[f"landscape.annotations.{index}.path"] = entry["path"]
+    if config["atlas"]["genes"] is not None:
+        files["atlas.genes"] = config["atlas"]["genes"]
     problems += [
         f"{key}: no such file: {path}"
         for key, path in files.items()

@@ -16,7 +16,7 @@ from biosae.errors import ContractError, InputError
 from biosae.genome import Genome
 from biosae.geometry import Layer
 from biosae.motif_sample import MotifSample
-from biosae.motifs.formats import node_name, read_fasta, read_meme
+from biosae.motifs.formats import Motif, node_name, read_fasta, read_meme
 from biosae.node_table import best_motifs
 from biosae.runs import find_device
 from biosae.specificity import NodeMotif, Settings, counts_of, find_motifs, measure
@@ -39,20 +39,31 @@ def read_run(run: Path) -> tuple[list[NodeMotif], int | None]:
         InputError: seqlets are missing, or of several widths.
     """
     selected = read_table(run / "selected_nodes.tsv", "selected_nodes").sort_values("rank")
+    matrices = read_best_matrices(run, selected["node"])
+    nodes = []
+    for rank, node in zip(selected["rank"].tolist(), selected["node"].tolist(), strict=True):
+        seqlets = read_seqlet_codes(run / "seqlets" / f"{node_name(rank, node)}.fa")
+        nodes.append(NodeMotif(node, matrices.get(node), seqlets))
+    return nodes, _one_width(nodes, run)
+
+
+def read_best_matrices(run: Path, kept: pd.Series) -> dict[int, Motif]:
+    """The best motif of each kept node that has one, by node.
+
+    Raises:
+        ContractError: it has no matrix in motifs.meme.
+    """
     best = best_motifs(read_table(run / "motifs.tsv", "motifs")).set_index("node")["best_motif_id"]
+    best = best[best.index.isin(kept)]
     matrices = {motif.id: motif for motif in read_meme(run / "motifs.meme")} if len(best) else {}
-    if missing := sorted(set(best[best.index.isin(selected["node"])]) - set(matrices)):
+    if missing := sorted(set(best) - set(matrices)):
         raise ContractError(
             f"{len(missing)} motifs of motifs.tsv have no matrix in motifs.meme",
             got=missing[:5],
             where=run,
             mend="re-run collect_motifs",
         )
-    nodes = []
-    for rank, node in zip(selected["rank"].tolist(), selected["node"].tolist(), strict=True):
-        seqlets = read_seqlet_codes(run / "seqlets" / f"{node_name(rank, node)}.fa")
-        nodes.append(NodeMotif(node, matrices.get(best.get(node)), seqlets))
-    return nodes, _one_width(nodes, run)
+    return {int(node): matrices[motif_id] for node, motif_id in best.items()}
 
 
 def read_seqlet_codes(path: Path) -> np.ndarray:

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import logging
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -176,27 +177,71 @@ def encode_blocks(
         InputError: the model's channels are not the store's, or it has no such node.
     """
     kept = np.fromiter(strongest, dtype=np.int64, count=len(strongest))
+    running = StrongestCodes(np.fromiter(strongest.values(), dtype=np.int64, count=len(kept)))
+    for fresh in sample_codes(model, store, places, length, kept):
+        running.add(fresh)
+    return running.firing(len(places) * length)
+
+
+def sample_codes(
+    model: Encoder, store: ActivationStore, places: np.ndarray, length: int, kept: np.ndarray
+) -> Iterator[np.ndarray]:
+    """Encode the sampled blocks: every activation of the kept nodes, block by block.
+
+    Args:
+        places, length: as for ``encode_blocks``.
+        kept: numbers of the kept nodes, (n_nodes,).
+
+    Yields:
+        structured arrays of position (of all blocks), node (place among the kept ones) and value.
+
+    Raises:
+        InputError: as ``encode_blocks``.
+    """
     _check_model(model, store, kept)
     place_of = np.full(model.n_nodes, -1, dtype=np.int32)
     place_of[kept] = np.arange(len(kept), dtype=np.int32)
-    wanted = np.fromiter(strongest.values(), dtype=np.int64, count=len(kept))
-    codes = np.zeros(0, dtype=_CODE)
-    waiting, held = [], 0
     for block, (sequence, position) in enumerate(progress(places, what="encode sample", unit="block")):
         found = model.encode_block(store.read(sequence * store.positions + position, length))
         own = place_of[found.nodes] >= 0
         fresh = np.empty(int(own.sum()), dtype=_CODE)
         fresh["node"], fresh["value"] = place_of[found.nodes[own]], found.values[own]
         fresh["position"] = found.rows[own] + block * length
-        waiting.append(fresh)
-        held += len(fresh)
-        if held > PRUNE_CODES:
-            codes, waiting, held = keep_strongest_codes(np.concatenate([codes, *waiting]), wanted), [], 0
-    codes = keep_strongest_codes(np.concatenate([codes, *waiting]), wanted)
-    weakest = np.full(len(kept), np.inf, dtype=np.float32)
-    np.minimum.at(weakest, codes["node"], codes["value"])
-    firing = Firing.of(codes["position"], codes["node"], len(places) * length, len(kept))
-    return firing, np.where(np.isinf(weakest), np.nan, weakest)
+        yield fresh
+
+
+class StrongestCodes:
+    """The strongest activations of each kept node, while those of a sample stream past.
+
+    Args:
+        wanted: how many of each node, (n_nodes,); more where activations are equal.
+    """
+
+    def __init__(self, wanted: np.ndarray) -> None:
+        self._wanted = wanted
+        self._codes = np.zeros(0, dtype=_CODE)
+        self._waiting: list[np.ndarray] = []
+        self._held = 0
+
+    def add(self, fresh: np.ndarray) -> None:
+        """Take in what ``sample_codes`` yields of a block."""
+        self._waiting.append(fresh)
+        self._held += len(fresh)
+        if self._held > PRUNE_CODES:
+            self._prune()
+
+    def firing(self, n_positions: int) -> tuple[Firing, np.ndarray]:
+        """Where each node fires, and its weakest activation there, (n_nodes,) float32, NaN where nowhere."""
+        self._prune()
+        codes, n_nodes = self._codes, len(self._wanted)
+        weakest = np.full(n_nodes, np.inf, dtype=np.float32)
+        np.minimum.at(weakest, codes["node"], codes["value"])
+        firing = Firing.of(codes["position"], codes["node"], n_positions, n_nodes)
+        return firing, np.where(np.isinf(weakest), np.nan, weakest)
+
+    def _prune(self) -> None:
+        self._codes = keep_strongest_codes(np.concatenate([self._codes, *self._waiting]), self._wanted)
+        self._waiting, self._held = [], 0
 
 
 def keep_strongest_codes(codes: np.ndarray, wanted: np.ndarray) -> np.ndarray:

@@ -17,7 +17,7 @@ from stages import RUN
 
 pytestmark = pytest.mark.slurm
 
-GPU_RULES = {"train_sae", "encode_activations"}
+GPU_RULES = {"train_sae", "encode_activations", "collect_examples"}
 LOCAL_RULES = {"select_nodes", "calibrate_nulls", "summarise_nodes", "summarise_runs"}
 # what does not depend on the null sets and baselines that the README's run goes without
 OF_THE_SAE = [

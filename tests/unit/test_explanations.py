@@ -9,7 +9,6 @@ import numpy as np
 import pandas as pd
 import pytest
 from helpers_page import (
-    DASH,
     calibration_rows,
     cluster_rows,
     fill,
@@ -23,13 +22,10 @@ from helpers_page import (
     specificity_rows,
 )
 
-import build_page
 import summarise_nodes
 from biosae.artefacts import conform, read_table, write_table
-from biosae.atlas.node_rows import COLUMNS
 from biosae.errors import ContractError
 from biosae.explanations import strongest_classes
-from unit.test_page import Page
 
 NODES = [40, 7, 12, 99]
 MOTIFS = [(1, 40, 1, -9.0, 90, True), (2, 7, 1, -8.0, 90, True), (3, 12, 1, -7.0, 90, True)]
@@ -211,7 +207,7 @@ def call(monkeypatch, program, *words) -> None:
     program.main()
 
 
-def test_the_page_says_repeat_first_and_marks_the_row(tmp_path, monkeypatch):
+def test_the_program_says_first_what_repeats_explain_and_what_it_compared_with(tmp_path, monkeypatch):
     run = make_run(tmp_path, n_nodes=8, recovery=False)
     nodes = read_table(run / "selected_nodes.tsv", "selected_nodes")["node"].tolist()
     write_table(repeat_rows(nodes, "SINE/Alu", (nodes[0],)), run / "repeats.tsv", "repeats")
@@ -220,58 +216,9 @@ def test_the_page_says_repeat_first_and_marks_the_row(tmp_path, monkeypatch):
     call(monkeypatch, summarise_nodes, "--run", run, *given, "--output", run / "nodes.tsv")
     settings = json.loads((run / "nodes.tsv.json").read_text())["settings"]
     assert (settings["stability"], settings["coactivation"]) == ("one seed", "coactivation.tsv")
-    call(monkeypatch, build_page, "--run", run, "--output", run / "atlas" / "index.html")
-    text = (run / "atlas" / "index.html").read_text()
-    page = Page(text)
-    row, other = (page.rows[f"n{node}"] for node in nodes[:2])
-    assert row["class"] == "repeat"
-    assert row["cells"][2]["text"] == "repeat: SINE/Alu"
-    assert "weak" in row["cells"][10]["class"]  # the match that would have named it
-    assert other["class"] == "named"
-    assert other["cells"][2]["text"].startswith("factor: ")
-    assert "weak" not in other["cells"][10]["class"]
-    assert f"n{nodes[0]} (rank 1, repeat: SINE/Alu" in text  # in the embedding too
-    assert text.index(">repeat: SINE/Alu<") < text.index("<svg")
-
-
-def built_cells(monkeypatch, run) -> dict[str, list[dict]]:
-    """Cells of the page's rows after nodes.tsv and the page were made anew, by row id."""
-    call(monkeypatch, summarise_nodes, "--run", run, "--output", run / "nodes.tsv")
-    call(monkeypatch, build_page, "--run", run, "--output", run / "atlas" / "index.html")
-    rows = Page((run / "atlas" / "index.html").read_text()).rows
-    return {name: row["cells"] for name, row in rows.items()}
-
-
-def test_the_page_names_a_partner_as_a_node_and_marks_one_that_has_another(tmp_path, monkeypatch):
-    run = make_run(tmp_path, n_nodes=4, recovery=False)
-    nodes = read_table(run / "selected_nodes.tsv", "selected_nodes")["node"].tolist()
-    rows = specificity_rows(nodes, hits_fired_chance=0.07)
-    rows["partner_node"] = pd.array([12345, 12345, None, None], dtype="Int64")
-    rows["partner_mutual"] = pd.array([True, False, None, None], dtype="boolean")
-    write_table(rows, run / "specificity.tsv", "specificity")
-    found = built_cells(monkeypatch, run)
-    place, chance = (
-        [column.key for column in COLUMNS].index(key) for key in ("partner_node", "hits_fired_chance")
-    )
-    cells = [found[f"n{node}"][place] for node in nodes]
-    assert [cell["text"] for cell in cells] == ["n12345", "n12345", DASH, DASH]
-    assert [cell["class"] for cell in cells] == ["num", "num weak", "num", "num"]
-    assert {row[chance]["text"] for row in found.values()} == {"7 %"}
-
-
-@pytest.mark.parametrize(("asked", "css"), [(True, "weak"), (False, "label")])
-def test_a_name_is_weak_on_the_page_only_where_the_nulls_reach_it(tmp_path, monkeypatch, asked, css):
-    run = make_run(tmp_path, n_nodes=4, recovery=False)
-    nodes = read_table(run / "selected_nodes.tsv", "selected_nodes")["node"].tolist()
-    matches = read_table(run / "matches.tsv", "matches").assign(q_null=0.9 if asked else np.nan)
-    write_table(matches, run / "matches.tsv", "matches")
-    if not asked:
-        write_table(no_nulls(nodes), run / "calibration.tsv", "calibration")
-    found = built_cells(monkeypatch, run)
-    table = read_table(run / "nodes.tsv", "nodes")
-    assert table["named"].any()
-    for node in table.itertuples():
-        assert found[f"n{node.node}"][2]["class"] == (css if node.named else "weak")
+    found = labels(read_table(run / "nodes.tsv", "nodes"))
+    assert found[nodes[0]] == "repeat: SINE/Alu"
+    assert found[nodes[1]].startswith("factor: ")
 
 
 def test_a_run_without_any_kept_node_has_an_empty_table(tmp_path, monkeypatch):

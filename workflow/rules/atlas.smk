@@ -1,7 +1,7 @@
-# Tables -> one row a node, one row a run, one page a run.
+# Tables -> one row a node, one row a run, one atlas a run.
 #
 # Reads:  every table of a run
-# Writes: {run}/nodes.tsv, atlas/index.html; scoreboard.{tsv,svg,png}, summary.{tsv,html}
+# Writes: {run}/nodes.tsv, atlas/ (a folder that opens at index.html); scoreboard.{tsv,svg,png}, summary.{tsv,html}
 
 
 rule summarise_nodes:
@@ -17,7 +17,13 @@ rule summarise_nodes:
         stability=stability_of,
         coactivation=coactivation_of,
     output:
-        nodes=f"{RUN}/nodes.tsv",
+        nodes=report(
+            f"{RUN}/nodes.tsv",
+            caption="../report/nodes.rst",
+            category="Tables",
+            subcategory="{run}",
+            labels={"table": "nodes"},
+        ),
     log:
         f"{LOGS}/{{run}}/summarise_nodes.log",
     benchmark:
@@ -40,37 +46,62 @@ rule summarise_nodes:
         "{params.coactivation:q} --output {output.nodes:q} > {log:q} 2>&1"
 
 
-rule build_page:
+rule build_atlas:
     input:
         nodes=rules.summarise_nodes.output.nodes,
-        motifs=rules.collect_motifs.output.meme,
+        selected=rules.select_nodes.output.selected,
+        statistics=f"{RUN}/node_stats.tsv",
+        manifest=rules.write_seqlets.output.manifest,
+        bed=rules.write_seqlets.output.bed,
+        background=rules.write_seqlets.output.background,
+        motifs=rules.collect_motifs.output.table,
+        meme=rules.collect_motifs.output.meme,
         matches=rules.calibrate_nulls.output.matches,
-        evaluation=f"{RUN}/evaluation.json",
-        checkpoint=f"{RUN}/checkpoint/config.json",
-        training=f"{RUN}/training_curve.tsv",
+        nulls=rules.calibrate_nulls.output.counts,
+        database=CONFIG["matching"]["database"],
+        examples=rules.collect_examples.output.examples,
         umap=rules.embed_nodes.output.umap,
         overlaps=rules.overlap_annotations.output.overlaps,
         jaccard=rules.compute_jaccard.output.jaccard,
-        curve=rules.plot_training.output.figures,
+        repeats=rules.measure_repeats.output.repeats,
+        specificity=f"{RUN}/specificity.tsv",
+        stability=stability_of,
+        coactivation=coactivation_of,
+        weights=f"{RUN}/checkpoint/model.safetensors",
+        checkpoint=f"{RUN}/checkpoint/config.json",
+        training=f"{RUN}/training_curve.tsv",
+        evaluation=f"{RUN}/evaluation.json",
         recovery=[f"{RUN}/recovery.json"] if CONFIG["synthetic"] else [],
+        scoreboard=scoreboard_of,
+        genes=CONFIG["atlas"]["genes"] or [],
     output:
-        page=f"{RUN}/atlas/index.html",
+        atlas=report(
+            directory(f"{RUN}/atlas"),
+            caption="../report/atlas.rst",
+            category="Atlas",
+            labels={"run": "{run}"},
+            htmlindex="index.html",
+        ),
+        page=f"{RUN}/atlas/index.html",  # of the same rule, so that it can be asked for by name
     log:
-        f"{LOGS}/{{run}}/build_page.log",
+        f"{LOGS}/{{run}}/build_atlas.log",
     benchmark:
-        f"{BENCHMARKS}/{{run}}/build_page.tsv"
+        f"{BENCHMARKS}/{{run}}/build_atlas.tsv"
     conda:
         "../../envs/atlas.yaml"
     threads: 1
     resources:
         mem_mb=grow(4000),
-        runtime=grow(30),
+        runtime=grow(60),
     params:
         run=subpath(input.nodes, parent=True),
-        program=f"{SCRIPTS}/build_page.py",
-        code=code("build_page"),
+        options=section("atlas", "assembly", "genes", "shard_nodes", "max_mb"),
+        scoreboard=scoreboard_option,
+        program=f"{SCRIPTS}/build_atlas.py",
+        code=code("build_atlas"),
     shell:
-        "python {params.program:q} --run {params.run:q} --output {output.page:q} > {log:q} 2>&1"
+        "python {params.program:q} --run {params.run:q} --database {input.database:q} {params.options:q} "
+        "{params.scoreboard:q} --output {output.atlas:q} > {log:q} 2>&1"
 
 
 rule score_runs:
@@ -89,7 +120,12 @@ rule score_runs:
         ),
         recovery=per_run("recovery.json", "recovery_loci.tsv") if CONFIG["synthetic"] else [],
     output:
-        scoreboard=f"{RESULTS}/scoreboard.tsv",
+        scoreboard=report(
+            f"{RESULTS}/scoreboard.tsv",
+            caption="../report/scoreboard.rst",
+            category="All runs",
+            labels={"what": "scoreboard", "form": "table"},
+        ),
     log:
         f"{LOGS}/score_runs.log",
     benchmark:
@@ -124,9 +160,25 @@ rule summarise_runs:
         stability=[f"{LAYER_DIR}/{run}/stability.tsv" for run in SEEDED],
         scoreboard=rules.score_runs.output.scoreboard,
     output:
-        summary=f"{RESULTS}/summary.tsv",
-        page=f"{RESULTS}/summary.html",
-        figures=multiext(f"{RESULTS}/scoreboard", ".svg", ".png"),
+        summary=report(
+            f"{RESULTS}/summary.tsv",
+            caption="../report/summary.rst",
+            category="All runs",
+            labels={"what": "runs", "form": "table"},
+        ),
+        page=report(
+            f"{RESULTS}/summary.html",
+            caption="../report/summary.rst",
+            category="All runs",
+            labels={"what": "runs and scoreboard", "form": "page"},
+        ),
+        figure=report(
+            f"{RESULTS}/scoreboard.svg",
+            caption="../report/scoreboard.rst",
+            category="All runs",
+            labels={"what": "scoreboard", "form": "picture"},
+        ),
+        bitmap=f"{RESULTS}/scoreboard.png",
     log:
         f"{LOGS}/summarise_runs.log",
     benchmark:

@@ -227,6 +227,17 @@ def stability_option(wildcards, input):
     return ["--stability", *files] if files else []
 
 
+def scoreboard_of(wildcards):
+    """The scoreboard, where the atlas of a run is to show it: a baseline has no rows of its own."""
+    return f"{RESULTS}/scoreboard.tsv" if CONFIG["atlas"]["scoreboard"] and wildcards.run in SAES else []
+
+
+def scoreboard_option(wildcards, input):
+    """The option that names the input ``scoreboard``, if it is there."""
+    files = [input.scoreboard] if isinstance(input.scoreboard, str) else list(input.scoreboard)
+    return ["--scoreboard", *files] if files else []
+
+
 # What README lists, so that a file that was deleted is made again: of every run, nulls included; what only a
 # reader of one run wants is made for the SAEs, and by target for nulls.
 EVERY_RUN = [
@@ -238,7 +249,9 @@ EVERY_RUN = [
     *("specificity.tsv", "repeats.tsv", "nodes.tsv", "figures/quality.svg", "figures/quality.png"),
 ]
 EVERY_RUN += ["recovery.json"] if CONFIG["synthetic"] else []
-EVERY_SAE = ["umap.tsv", "jaccard.tsv", "overlaps.tsv", "atlas/index.html"]
+EVERY_SAE = ["umap.tsv", "jaccard.tsv", "overlaps.tsv", "examples.h5", "atlas/index.html"]
+EXPORTS = ["motifs.h5", "nodes.parquet", "nodes.h5ad", "biosae_mqc.tsv", "training_mqc.yaml", "exports.tsv"]
+EVERY_SAE += [f"exports/{name}" for name in EXPORTS]
 EVERY_SAE += [
     f"figures/{name}.{kind}"
     for name in ("training_curve", "umap", "jaccard", "overlaps")

@@ -1,1 +1,1 @@
-"""The static page of a run: `builder` reads, `page` and `node_rows` write, the others draw and word."""
+"""The atlas of a run, a folder that opens without a server: its data (docs/atlas_format.md) and its page."""

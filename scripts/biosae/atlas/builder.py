@@ -1,149 +1,136 @@
-"""Read what a run left behind into one object that the page is drawn from. Nothing is computed here."""
+"""Build the atlas of a run: read it, find the neighbours of its nodes, and let ``writer`` write the folder.
+
+The folder is written beside its place and renamed, so that it is whole or not there. Same inputs, settings
+and version of zlib: same bytes, wherever it is written.
+
+Floor: one read of the examples, one compression of what is shown; ``neighbours`` compares all pairs of nodes.
+Memory: the tables, one shard, and band and place (not sequence) of all examples.
+"""
 
 from __future__ import annotations
 
-import os
-from dataclasses import dataclass
+import hashlib
+import json
+import logging
+from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import quote
 
 import numpy as np
-import pandas as pd
 
-from biosae.artefacts import read_table
-from biosae.errors import ContractError
-from biosae.motifs.formats import node_name, read_meme
-from biosae.summary import load_evaluation, load_json, load_recovery
+from biosae import __version__
+from biosae.artefacts import atomic_directory, provenance
+from biosae.atlas.examples import open_examples
+from biosae.atlas.index import FORMAT
+from biosae.atlas.loci import read_genes
+from biosae.atlas.neighbours import Neighbours, decoder_neighbours, locus_neighbours
+from biosae.atlas.node_shards import Shards, rows_of_nodes
+from biosae.atlas.page import FOLDER, page_files
+from biosae.atlas.plan import MOST_FILES, Limits
+from biosae.atlas.run_data import NEEDED, SHOWN, RunData, load_run
+from biosae.atlas.writer import AtlasWriter
+from biosae.directions import read_directions
+from biosae.errors import ConfigError, ContractError, InputError
+from biosae.landscape.loci import incidence, read_nodes, read_seqlets
 
-DOWNLOADS = (  # files of a run that the page links to where they are there: path, what it is
-    ("nodes.tsv", "this table, every column"),
-    ("motifs.tsv", "all motifs"),
-    ("motifs.meme", "all motifs as matrices, MEME text format"),
-    ("matches.tsv", "all reported database matches"),
-    ("seqlets/seqlets.bed.gz", "windows of all kept nodes"),
-    ("seqlets/background.fa", "matched background windows"),
-    ("seqlets/manifest.tsv", "windows written and dropped per node"),
-    ("selected_nodes.tsv", "kept nodes with their statistics"),
-    ("node_stats.tsv", "statistics of every node, kept or not"),
-    ("top_activations.parquet", "strongest positions of every node"),
-    ("umap.tsv", "node embeddings and clusters"),
-    ("jaccard.tsv", "nodes that share loci"),
-    ("overlaps.tsv", "annotation overlaps"),
-    ("repeats.tsv", "soft-masked sequence and classes of repeats"),
-    ("specificity.tsv", "how specific nodes are for their motifs, and their strands"),
-    ("stability.tsv", "nodes found again by other seeds, by direction"),
-    ("coactivation.tsv", "nodes found again by other runs, by where they fire"),
-    ("training_curve.tsv", "training curve"),
-    ("evaluation.json", "evaluation figures"),
-    ("recovery.json", "score against the planted truth"),
-)
-READ = (  # what a page is made from; the last two where they are there
-    "nodes.tsv",
-    "motifs.meme",
-    "umap.tsv",
-    "training_curve.tsv",
-    "evaluation.json",
-    "checkpoint/config.json",
-    "overlaps.tsv",
-    "recovery.json",
-)
-NODE_FOLDERS = ("seqlets", "meme", "tomtom")  # hold one file or folder per node, linked where they are there
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class RunData:
-    """Everything that the page of one run shows; file paths are relative to the page's folder."""
-
-    layer: str
-    run: str
-    nodes: pd.DataFrame
-    matrices: dict[str, np.ndarray]
-    umap: pd.DataFrame
-    curve: pd.DataFrame
-    overlaps: pd.DataFrame | None
-    evaluation: dict
-    config: dict
-    recovery: dict | None
-    made_by: dict
-    downloads: list[tuple[str, str, str]]  # link, name, what it is
-    node_folders: dict[str, str]  # name of the folder -> link
-
-
-def _link(target: Path, page: Path) -> str:
-    """Relative, percent-encoded link from the page to a file."""
-    return quote(os.path.relpath(target.resolve(), page.parent.resolve()))
-
-
-def _best_matrices(path: Path, wanted: pd.Series) -> dict[str, np.ndarray]:
-    """Matrices (w, 4) of the motifs that are shown, by motif id.
-
-    Raises:
-        ContractError: a motif of nodes.tsv is not in the MEME file.
-    """
-    matrices = {motif.id: motif.matrix for motif in read_meme(path)}
-    wanted_ids = wanted.dropna().tolist()
-    missing = [name for name in wanted_ids if name not in matrices]
-    if missing:
-        raise ContractError(
-            f"{len(missing)} of {len(wanted_ids)} best motifs of nodes.tsv are not in the motif file",
-            got=missing[:5],
-            where=path,
-            mend="re-run summarise_nodes",
-        )
-    return {name: matrices[name] for name in wanted_ids}
-
-
-def _check_same_nodes(nodes: pd.DataFrame, umap: pd.DataFrame, path: Path) -> None:
-    if set(nodes["node"]) != set(umap["node"]):
-        raise ContractError(
-            "The embedding and nodes.tsv hold different nodes",
-            got=f"{len(umap)} nodes",
-            expected=f"{len(nodes)} nodes",
-            where=path,
-            mend="re-run embed_nodes",
-        )
-
-
-def load_run(run: Path, page: Path) -> RunData:
-    """Read a run's folder.
+class Sources:
+    """What an atlas is made from.
 
     Args:
-        run: folder results/{layer}/{run}. Needed in it: nodes.tsv, motifs.meme, umap.tsv, training_curve.tsv,
-            evaluation.json, checkpoint/config.json. Shown where they are there: overlaps.tsv, recovery.json.
-        page: where the page will be written; links are relative to its folder.
+        run: folder results/{layer}/{run}.
+        database: motif database in MEME text format.
+        genes: BED of genes, for search by gene.
+        scoreboard: scoreboard.tsv of all runs.
+        assembly: name of the assembly at UCSC, for links.
+        limits: of the folder.
+        page: folder of the page's files.
+    """
+
+    run: Path
+    database: Path
+    genes: Path | None = None
+    scoreboard: Path | None = None
+    assembly: str | None = None
+    limits: Limits = field(default_factory=Limits)
+    page: Path = FOLDER
+
+    def files(self) -> list[Path]:
+        """Every file that is read, in a fixed order."""
+        own = [self.run / name for name in (*NEEDED, *SHOWN)]
+        given = [path for path in (self.database, self.genes, self.scoreboard) if path is not None]
+        return [path for path in (*own, *given) if path.is_file()]
+
+    def settings(self) -> dict:
+        """What else the bytes depend on."""
+        return {
+            "assembly": self.assembly,
+            "shard_nodes": self.limits.shard_nodes,
+            "max_mb": self.limits.max_mb,
+        }
+
+
+def build_atlas(sources: Sources, output: Path) -> dict[str, int]:
+    """Write the atlas of a run into the folder ``output``; returns its nodes, files and bytes.
 
     Raises:
-        InputError: a needed file is missing or unreadable.
-        ContractError: tables that do not belong together.
+        InputError, ContractError: inputs that are missing, damaged or of another run.
+        ConfigError: the limits leave no atlas.
     """
-    nodes = read_table(run / "nodes.tsv", "nodes")
-    umap = read_table(run / "umap.tsv", "umap")
-    _check_same_nodes(nodes, umap, run / "umap.tsv")
-    overlaps, made_by = run / "overlaps.tsv", run / "nodes.tsv.json"
-    full = run.resolve()
-    return RunData(
-        layer=full.parent.name,
-        run=full.name,
-        nodes=nodes,
-        matrices=_best_matrices(run / "motifs.meme", nodes["best_motif_id"]),
-        umap=umap,
-        curve=read_table(run / "training_curve.tsv", "training_curve"),
-        overlaps=read_table(overlaps, "overlaps") if overlaps.exists() else None,
-        evaluation=load_evaluation(run),
-        config=load_json(run / "checkpoint" / "config.json"),
-        recovery=load_recovery(run),
-        made_by=load_json(made_by) if made_by.exists() else {},
-        downloads=[(_link(run / n, page), n, what) for n, what in DOWNLOADS if (run / n).exists()],
-        node_folders={n: _link(run / n, page) for n in NODE_FOLDERS if (run / n).is_dir()},
-    )
+    pages = page_files(sources.page)
+    if "index.html" not in pages:
+        raise InputError("The page of the atlas is missing", expected="index.html", where=sources.page)
+    data = load_run(sources.run, sources.database, sources.scoreboard)
+    genes = read_genes(sources.genes) if sources.genes else None
+    rows = rows_of_nodes(data)
+    with open_examples(sources.run / "examples.h5", data.nodes["node"].to_numpy(np.int64)) as examples:
+        shards = Shards(build_id(sources, data), data, rows, examples, find_neighbours(data))
+        made_by = provenance("build_atlas.py", sources.settings(), sources.files())
+        with atomic_directory(output) as folder:
+            AtlasWriter(folder, shards, sources.limits, sources.assembly).write(pages, genes, made_by)
+            sizes = [file.stat().st_size for file in folder.rglob("*") if file.is_file()]
+            if len(sizes) > MOST_FILES:
+                raise ConfigError(
+                    "The atlas has too many files", got=len(sizes), expected=f"at most {MOST_FILES}"
+                )
+    return {"nodes": len(data.nodes), "files": len(sizes), "bytes": sum(sizes)}
 
 
-def node_links(data: RunData, rank: int, node: int) -> list[tuple[str, str]]:
-    """(link, label) of the files of one node."""
-    name = node_name(rank, node)
-    files = (
-        ("seqlets", f"{name}.fa", "FASTA"),
-        ("meme", f"{name}/meme.txt", "MEME"),
-        ("tomtom", f"{name}/tomtom.tsv", "TomTom"),
-    )
-    return [(f"{data.node_folders[k]}/{file}", label) for k, file, label in files if k in data.node_folders]
+def build_id(sources: Sources, data: RunData) -> str:
+    """16 hexadecimal digits of the sha256 over all inputs and settings."""
+    said = {
+        "format": FORMAT,
+        "biosae": __version__,
+        "layer": data.layer,
+        "run": data.run,
+        **sources.settings(),
+    }
+    digest = hashlib.sha256(json.dumps(said, sort_keys=True).encode())
+    for path in sources.files():
+        with path.open("rb") as handle:
+            digest.update(path.name.encode() + hashlib.file_digest(handle, "sha256").digest())
+    return digest.hexdigest()[:16]
+
+
+def find_neighbours(data: RunData) -> dict[str, Neighbours]:
+    """The nearest nodes of each node, by kind.
+
+    Raises:
+        ContractError: the seqlets are of other nodes than nodes.tsv.
+    """
+    numbers = data.nodes["node"].to_numpy(np.int64)
+    listed = read_nodes(data.folder)
+    if not np.array_equal(listed["node"], numbers):
+        raise ContractError(
+            "The seqlets are of other nodes than nodes.tsv",
+            got=f"{len(listed)} nodes",
+            expected=f"{len(numbers)} nodes",
+            where=data.folder / "seqlets" / "manifest.tsv",
+            mend="re-run write_seqlets and what is below it",
+        )
+    decoder = decoder_neighbours(read_directions(data.folder / "checkpoint", numbers))
+    loci = incidence(read_seqlets(data.folder, listed), len(numbers))
+    coactivation, jaccard = locus_neighbours(loci)
+    return {"decoder": decoder, "coactivation": coactivation, "jaccard": jaccard}

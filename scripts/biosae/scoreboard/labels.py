@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from biosae.atlas.numbers import format_number
 from biosae.errors import ContractError
+from biosae.scoreboard.numbers import format_number
 
 ONE_SEED = "one seed"
 SUMMARY_COLUMN = {"nodes_with_motif": "nodes_with_significant_motif"}  # figure -> its column of summary.tsv
