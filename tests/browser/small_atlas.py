@@ -97,6 +97,8 @@ def table() -> dict[str, list]:
         "motif_significant": if_(has, [row % 5 != 4 for row in rows]),
         "best_match": if_(named, [f"MA{row % 4:04d}.1" for row in rows]),
         "target_name": if_(named, [names[row % 4] for row in rows]),
+        "match_motif_id": if_(named, [f"{row + 1}_n{node_number(row)}_m1" for row in rows]),
+        "match_significant": if_(named, [True] * N),
         "match_q_value": if_(named, [float(f"{3 * 10.0 ** -(row % 50):.3g}") for row in rows]),
         "match_q_null": if_(named, [0.01] * N),
         "named": named,
