@@ -129,41 +129,32 @@ function range(values) {
   return [low, high];
 }
 
-function ticks(low, high, count = 4) {
-  const step = 10 ** floor(log10((high - low) / count || 1)),
-    found = [],
-    size = [1, 2, 5, 10].map(m => m * step).find(x => (high - low) / x <= count) ?? step;
-  for (let t = ceil(low / size) * size; t <= high + size * 1e-9; t += size) found.push(Number(t.toPrecision(6)));
-  return found;
-}
-
-/** A chart: `draw(x, y)` gives what is in it; ranges [low, high] of both axes, marks of y as [value, text]. */
-function chart(aria, [x0, x1], [y0, y1], marks, under, draw) {
+/** A chart: `draw(x, y)` gives what is in it; ranges [low, high] of both axes, marks [value, text] along them. */
+function chart(aria, [x0, x1], [y0, y1], xMarks, yMarks, under, draw) {
   const x = v => 40 + (372 * (v - x0)) / (x1 - x0 || 1),
-    y = v => 8 + 112 * (1 - (v - y0) / (y1 - y0 || 1));
+    y = v => 8 + 112 * (1 - (v - y0) / (y1 - y0 || 1)),
+    text = (left, top, what, anchor = "middle") => s("text", { x: left, y: top, "text-anchor": anchor }, what);
   return s(
     "svg.chart",
     { viewBox: "0 0 420 154", role: "img", aria },
-    marks.map(([v, text]) => [
-      s("line", { x1: 40, x2: 412, y1: y(v), y2: y(v) }),
-      s("text", { x: 36, y: y(v) + 3, "text-anchor": "end" }, text)
-    ]),
+    yMarks.map(([v, what]) => [s("line", { x1: 40, x2: 412, y1: y(v), y2: y(v) }), text(36, y(v) + 3, what, "end")]),
     draw(x, y),
-    ticks(x0, x1).map(t => s("text", { x: x(t), y: 134, "text-anchor": "middle" }, num(t))),
-    s("text", { x: 226, y: 150, "text-anchor": "middle" }, under)
+    xMarks.map(([v, what]) => text(x(v), 134, what)),
+    text(226, 150, under)
   );
 }
 
-/** Counts as bars, heights by log10(1 + count). */
+/** Counts as bars of equal width, heights by log10(1 + count). */
 function histogram({ edges, counts }) {
   const f = c => log10(1 + c),
     top = f(max(...counts, 1)),
-    range = [edges[0], edges.at(-1)],
-    marks = [1, 1e2, 1e4, 1e6, 1e8].filter(c => f(c) <= top).map(c => [f(c), num(c, 1)]);
+    marks = [1, 1e2, 1e4, 1e6, 1e8].filter(c => f(c) <= top).map(c => [f(c), num(c, 1)]),
+    skip = ceil(edges.length / 12);
   return chart(
-    `Histogram of activations from ${range.map(x => num(x)).join(" to ")}`,
-    range,
+    `Histogram of activations from ${num(edges[0])} to ${num(edges.at(-1))}`,
+    [0, counts.length],
     [0, top],
+    edges.map((e, i) => [i, num(e)]).filter((_, i) => i % skip === 0),
     marks,
     "activation; counts are logarithmic",
     (x, y) =>
@@ -172,12 +163,7 @@ function histogram({ edges, counts }) {
           c > 0 &&
           s(
             "rect",
-            {
-              x: x(edges[i]),
-              width: max(0.5, x(edges[i + 1]) - x(edges[i]) - 1),
-              y: y(f(c)),
-              height: y(0) - y(f(c))
-            },
+            { x: x(i), width: x(i + 1) - x(i) - 1, y: y(f(c)), height: y(0) - y(f(c)) },
             s("title", `${num(edges[i])} to ${num(edges[i + 1])}: ${c} positions`)
           )
       )
@@ -187,13 +173,16 @@ function histogram({ edges, counts }) {
 /** Lines over one axis: series = [{name, points: [[x, y], …]}]. */
 function lines(series, under) {
   const all = series.flatMap(({ points }) => points),
+    marks = ([low, high]) => [low, (low + high) / 2, high].map(v => [v, num(v)]),
+    across = range(all.map(p => p[0])),
     ends = range([0, ...all.map(p => p[1])]);
   if (!all.length) return note("No figures.");
   return chart(
     series.map(({ name, points }) => `${name} from ${num(points[0]?.[1])} to ${num(points.at(-1)?.[1])}`).join("; "),
-    range(all.map(p => p[0])),
+    across,
     ends,
-    ticks(...ends).map(t => [t, num(t)]),
+    marks(across),
+    marks(ends),
     under,
     (x, y) =>
       series.map(({ name, points }, k) =>

@@ -42,9 +42,7 @@ function shares({ row, background: ground }) {
     "ul.shares",
     share("density", density, middle, "median node", 1.25 * max(density, middle)),
     share("GC", value("gc_share", row), ground?.gc_share ?? null, "background"),
-    share("repeats", value("repeat_share", row), ground?.repeat_share ?? null, "background"),
-    density !== null &&
-      h("li.note", `Denser than ${percent(all.findIndex(x => x >= density) / all.length)} of the kept nodes.`)
+    share("repeats", value("repeat_share", row), ground?.repeat_share ?? null, "background")
   );
 }
 

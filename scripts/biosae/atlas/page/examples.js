@@ -16,10 +16,14 @@ function example({ examples: { n, sequence, other, activation } }, i) {
 const complement = { A: "T", C: "G", G: "C", T: "A", N: "N" };
 
 /** Where example i stands: {flip, motif (its first base as shown, or null), shift (bases to the right)}. */
-function placeExample({ examples: { strand, motif_at, motif_strand } }, i, { align, flipped, width }) {
-  const found = width > 0 && motif_at[i] !== -32768,
+function placeExample(
+  { examples: { strand, motif_at, motif_strand, motif_score_share: share } },
+  i,
+  { align, flipped, width }
+) {
+  const found = width > 0 && motif_at[i] !== -32768 && share[i] > 0,
     byMotif = align === "motif" && found,
-    flip = (align === "genome" ? strand[i] === 1 : byMotif && motif_strand[i] === 1) !== flipped,
+    flip = (align === "genome" ? strand?.[i] === 1 : byMotif && motif_strand[i] === 1) !== flipped,
     motif = found ? (flip ? A.window_bp - motif_at[i] - width : motif_at[i]) : null;
   return { flip, motif, shift: byMotif ? -motif : 0 };
 }
@@ -34,7 +38,8 @@ function background(act, motif, width) {
       `rgb(var(--act)/calc(var(--full)*${(act[j] / 255).toFixed(2)})) ${((100 * j) / n).toFixed(2)}% ${((100 * k) / n).toFixed(2)}%`
     );
   }
-  return `${motif === null ? "" : `linear-gradient(var(--text),var(--text)) ${motif}ch 100%/${width}ch 1px no-repeat,`}linear-gradient(90deg,${steps})`;
+  const line = `linear-gradient(var(--text),var(--text)) ${motif}ch 100%/${width}ch 1px no-repeat,`;
+  return `${motif === null ? "" : line}linear-gradient(90deg,${steps})`;
 }
 
 function locus(e, i, flip) {
@@ -44,7 +49,7 @@ function locus(e, i, flip) {
     link = (text, href, where) =>
       h("a", { href, target: "_blank", rel: "noreferrer", title: `${place} ${where}` }, text);
   return [
-    h("span.locus", `${place} ${(e.strand[i] === 1) !== flip ? "−" : "+"}`),
+    h("span.locus", `${place} ${(e.strand?.[i] === 1) !== flip ? "−" : "+"}`),
     A.assembly &&
       link(
         "UCSC",
@@ -112,7 +117,7 @@ function exampleTable(node) {
       chrom: A.chroms[e.chrom[i]],
       start,
       end: start + A.window_bp,
-      strand: "+-"[e.strand[i]],
+      strand: "+-"[e.strand?.[i] ?? 0],
       activation: exact(e.peak[i]),
       sequence: text.join(""),
       per_base: Array.from(act, x => exact((x / 255) * e.scale)).join(",")

@@ -58,7 +58,7 @@ function motifView(node, motif, state, short) {
       E: tiny(motif.e_value, motif.log10_e),
       q: num(motif.q_value, 2),
       sites: `${motif.n_sites} of ${motif.n_seqlets} seqlets`,
-      forward: percent(motif.share_forward),
+      forward: motif.share_forward !== null && percent(motif.share_forward),
       bits: num(motif.information_bits),
       flag: motif.flag && words(motif.flag),
       engine: motif.engine
@@ -131,7 +131,9 @@ function nodeParts(node, p, short) {
   const draw = {
       motifs: () =>
         node.motifs.length
-          ? (short ? [bestMotif(node)] : node.motifs).map(motif => motifView(node, motif, state, short))
+          ? [bestMotif(node), ...(short ? [] : node.motifs.filter(motif => motif !== bestMotif(node)))].map(motif =>
+              motifView(node, motif, state, short)
+            )
           : note("No motif was reported."),
       bands: () => bandsView(node, state, ...(short ? [[0], 25] : []))
     },

@@ -22,33 +22,33 @@ function verdict(node) {
     motif = bestMotif(node),
     [kind, what] = (get("explained_by") ?? "").split(": "),
     [carry, of] = node.n_top_with_motif ?? [],
-    n = get("n_seqlets"),
     carried = of && `${percent(carry / of)} of the top ${of} carry it`,
-    e = motif && `${motif.consensus}, E = ${tiny(motif.e_value, motif.log10_e)}`;
+    e = motif && `${motif.consensus}, E = ${tiny(motif.e_value, motif.log10_e)}`;
   if (kind === "repeat")
     return [
       what,
-      `a repeat, q = ${num(get("repeat_q"), 2)}`,
+      `a repeat, q = ${num(get("repeat_q"), 2)}`,
       `${percent(get("repeat_class_share"))} of its seqlets lie in it`
     ];
   if (motif && kind === LOW) return ["Low complexity", e, carried];
   if (get("named")) {
     const same = get("match_motif_id") === get("best_motif_id"); // n_top_with_motif is of the best motif
-    return [get("target_name") ?? get("best_match"), `q = ${num(get("match_q_value"), 2)}`, same && carried];
+    return [get("target_name") ?? get("best_match"), `q = ${num(get("match_q_value"), 2)}`, same && carried];
   }
-  if (!motif) return ["No motif", `none was found in ${n} seqlet${n === 1 ? "" : "s"}`];
+  if (!motif) return ["No motif", `none was found in ${get("n_seqlets")} seqlets`];
   return motif.significant ? ["A motif without a name", e, carried] : ["No significant motif", `the best try: ${e}`];
 }
 
 function calibrated({ row }) {
-  const kind = value("named", row) ? "match" : "motif",
-    q = value(`${kind}_q_null`, row),
-    stands = value(kind === "match" ? "named_calibrated" : "motif_calibrated", row);
+  const [kind, stands, name] = value("named", row)
+      ? ["match", "named", "target_name"]
+      : ["motif", "motif", "consensus"],
+    q = value(`${kind}_q_null`, row);
   if (q === null) return value("motif_significant", row) === null ? "" : "Not held against null sets.";
-  const text = stands
-    ? `Its ${kind} stands out from every kind of null set`
-    : `Its ${kind} does not stand out: null sets have as good a one`;
-  return `${text} (q = ${num(q, 2)}).`;
+  const text = value(`${stands}_calibrated`, row)
+    ? "stands out from every kind of null set"
+    : "does not stand out from null sets";
+  return `Its ${kind} ${value(name, row)} ${text} (q = ${num(q, 2)}).`.replaceAll(" = ", " = ");
 }
 
 function verdictView(node, tag) {
@@ -61,7 +61,7 @@ function verdictView(node, tag) {
       { tabindex: -1 },
       h("b", mine ?? name),
       mine ? ` (${name})` : "",
-      facts.filter(Boolean).map(text => `, ${text}`)
+      facts.filter(Boolean).map(text => `, ${text}`.replace(" = ", " = "))
     ),
     h("p", calibrated(node))
   );
