@@ -201,7 +201,7 @@ def example_payload(found: dict[str, np.ndarray], node: int, arrays: Arrays) -> 
 
 
 def fewer_bits(values: np.ndarray) -> np.ndarray:
-    """float32 rounded to 12 bits of mantissa, 0.01 % of the value; the other bits compress to nothing."""
+    """float32 rounded to 12 significant bits, 0.025 % of the value; the other bits compress to nothing."""
     bits = values.astype(np.float32).view(np.uint32)
     return ((bits + 0x800) & 0xFFFFF000).astype(np.uint32).view(np.float32)
 
