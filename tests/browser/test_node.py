@@ -28,7 +28,8 @@ HEIGHTS = """(svg => {
 def heights(matrix):
     """(w, 4) bits by the definition: p x (2 - entropy)."""
     p = np.asarray(matrix, float)
-    return p * (2 + (p * np.log2(p)).sum(axis=1, keepdims=True))
+    logs = np.log2(p, out=np.zeros_like(p), where=p > 0)
+    return p * np.maximum(0, 2 + (p * logs).sum(axis=1, keepdims=True))
 
 
 def drawn(page, selector):

@@ -74,6 +74,7 @@ function motifView(node, motif, state, short) {
   if (rest) rest.addEventListener("toggle", () => rest.append(draw(more)), { once: true });
   return h(
     significant ? "section.motif" : "section.motif.weak",
+    { "data-motif": id },
     h(
       "div.head",
       h("h3", id, h("small", best ? " best" : "", significant ? "" : " not significant")),
@@ -218,7 +219,7 @@ function comparePage(nodes, p) {
       : [];
   return [
     h("nav", { aria: "Nodes" }, upLink()),
-    h("h1", { tabindex: -1 }, `Side by side: ${nodes.map(({ node }) => `n${node}`).join(", ")}`),
+    h("h1", { tabindex: -1 }, "Side by side: " + nodes.map(({ node }) => `n${node}`).join(", ")),
     similar.length > 0 && grid(["similarity", "value"], similar, "Similarity"),
     h(
       "div.columns",
