@@ -199,14 +199,13 @@ def test_small_logos_are_the_best_motifs(page):
 
 def test_the_map_is_coloured_by_any_column_and_a_click_opens_a_node(page):
     page.open("#by=density")
-    assert page.js("map.points.length") == N
-    at = page.js("(() => { const [x, y, row] = map.points[5], box = map.canvas.getBoundingClientRect(); return [box.x + x, box.y + y, A.column.node.values[row]]; })()")
+    at = page.js("(([x, y], box) => [box.x + x, box.y + y])(map.place(5), map.canvas.getBoundingClientRect())")
     assert page.js("map.canvas.getContext('2d').getImageData(0, 0, 400, 400).data.some(x => x > 0)")
     for name in TABLE:
         page.js(f"map.set({{by: {name!r}}})")
         assert page.text(".legend"), name
-    page.browser.click_at(at[0], at[1])
-    page.wait(f"location.hash === '#n={at[2]}'")
+    page.browser.click_at(*at)
+    page.wait(f"location.hash === '#n={node_number(5)}'")
 
 
 def test_score_nulls_curve_and_limits_are_told(page):

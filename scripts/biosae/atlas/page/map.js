@@ -120,49 +120,55 @@ const map = {
   paint() {
     const size = this.canvas?.clientWidth,
       ratio = devicePixelRatio,
-      ctx = this.canvas?.getContext("2d");
+      ctx = this.canvas?.getContext("2d"),
+      pale = style("--line"),
+      key = this.by + pale;
     if (!size) return;
     this.canvas.width = this.canvas.height = size * ratio;
     ctx.scale(ratio, ratio);
+    if (this.key !== key) Object.assign(this, { key, shades: this.scale() }); // columns do not change, the theme may
     const axes = MAPS[this.kind].slice(0, 2).map(name => {
         const values = A.column[name]?.values ?? [],
           [low, high] = range(values);
         return { values, low, step: (high - low || 1) / (size - 2 * EDGE) };
       }),
       [xs, ys] = axes,
-      { bucket, colours, legend } = this.scale(),
-      groups = [...colours, style("--line")].map(() => []),
-      d = A.n_nodes > 5000 ? 2 : A.n_nodes > 800 ? 3.5 : 5;
-    Object.assign(this, { axes, size, points: [] });
-    xs.values.forEach((v, row) => {
-      const x = EDGE + (v - xs.low) / xs.step,
-        y = size - EDGE - (ys.values[row] - ys.low) / ys.step,
-        fits = table.mask?.[row];
-      if (x !== x || y !== y) return;
-      if (fits) this.points.push([x, y, row]);
-      groups.at(fits ? bucket[row] : -1).push([x, y]);
-    });
-    for (const i of [groups.length - 1, ...colours.keys()]) {
+      { bucket, colours, legend } = this.shades,
+      groups = [...colours, pale].map(() => []),
+      d = A.n_nodes > 5000 ? 2 : A.n_nodes > 800 ? 3.5 : 5,
+      place = row => [EDGE + (xs.values[row] - xs.low) / xs.step, size - EDGE - (ys.values[row] - ys.low) / ys.step];
+    Object.assign(this, { axes, size, place });
+    for (let row = 0; row < xs.values.length; row++) groups.at(table.mask?.[row] ? bucket[row] : -1).push(row);
+    for (const i of [colours.length, ...colours.keys()]) {
       // those that are filtered out lie below
-      ctx.fillStyle = colours[i] ?? style("--line");
-      for (const [x, y] of groups[i]) ctx.fillRect(x - d / 2, y - d / 2, d, d);
+      ctx.fillStyle = colours[i] ?? pale;
+      for (const row of groups[i]) {
+        const [x, y] = place(row);
+        ctx.fillRect(x - d / 2, y - d / 2, d, d);
+      }
     }
     this.legend.replaceChildren(...(xs.low === Infinity ? ["No map: too few nodes."] : legend));
   },
 
+  /** Row of the node of the table under a pointer, null where there is none. */
   nearest({ offsetX, offsetY }) {
-    const far = ([x, y]) => hypot(x - offsetX, y - offsetY),
-      best = this.points.reduce((a, b) => (a && far(a) <= far(b) ? a : b), null);
-    return best && far(best) < NEAR ? best : null;
+    let best = null,
+      least = NEAR;
+    for (const row of table.view) {
+      const [x, y] = this.place(row),
+        far = hypot(x - offsetX, y - offsetY);
+      if (far < least) [best, least] = [row, far];
+    }
+    return best;
   },
 
   hover(event) {
-    const found = this.nearest(event),
-      [x, y, row] = found ?? [],
+    const row = this.nearest(event);
+    this.tip.hidden = row === null;
+    this.canvas.style.cursor = row === null ? "crosshair" : "pointer";
+    if (row === null) return;
+    const [x, y] = this.place(row),
       right = x > this.size / 2;
-    this.tip.hidden = !found;
-    this.canvas.style.cursor = found ? "pointer" : "crosshair";
-    if (!found) return;
     this.tip.style.cssText = `top:${y + 10}px;${right ? "right" : "left"}:${right ? this.size - x : x}px`;
     this.tip.replaceChildren(
       h("b", nodeName(row)),
@@ -182,7 +188,7 @@ const map = {
       { offsetX: x, offsetY: y } = event,
       found = this.nearest(event);
     if (hypot(x - x0, y - y0) < 5) {
-      if (found) openNode(found[2]);
+      if (found !== null) openNode(found);
       return;
     }
     const span = (low, step, ends) =>

@@ -79,16 +79,17 @@ const table = {
   },
 
   /** Changes part of the state; the address and the rows follow. */
-  change(part) {
+  async change(part) {
     Object.assign(this.state, part);
     writeTableHash();
-    if (part.sort || "cols" in part) this.drawHead();
-    return (this.settled = this.apply());
+    if (!part.sort && !("cols" in part)) return (this.settled = this.apply());
+    this.drawHead();
+    return this.order();
   },
 
   async apply() {
     const asked = ++this.asked,
-      { q, filters, sort, down } = this.state,
+      { q, filters } = this.state,
       place = await findPlace(q);
     if (asked !== this.asked) return; // a later key was pressed meanwhile
     const mask = place?.mask ?? new Uint8Array(A.n_nodes).fill(1),
@@ -96,21 +97,27 @@ const table = {
     if (!place?.mask) applyText(mask, q);
     this.mask = mask;
     this.rows ??= Uint32Array.from(mask, (_, row) => row);
+    for (const input of this.head.querySelectorAll("[data-name]"))
+      input.setAttribute("aria-invalid", unread.includes(input.dataset.name));
+    this.order();
+    this.drawStatus(unread, place);
+    map.paint();
+  },
+
+  /** Sorts the rows that fit and shows the first of them. */
+  order() {
+    const { sort, down } = this.state;
     this.view = sortRows(
-      this.rows.filter(row => mask[row]),
+      this.rows.filter(row => this.mask[row]),
       sort,
       down
     );
     this.current = -1;
     this.scroller.scrollTop = 0;
-    for (const input of this.head.querySelectorAll("[data-name]"))
-      input.setAttribute("aria-invalid", unread.includes(input.dataset.name));
     for (const tr of this.live.values()) tr.remove();
     this.live.clear();
     this.element.setAttribute("aria-rowcount", this.view.length + 2);
     this.draw();
-    this.drawStatus(unread, place);
-    map.paint();
   },
 
   drawHead() {
