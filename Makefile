@@ -10,7 +10,7 @@ SLURM_TEST_JOBS ?= 4
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export PYTHONPATH :=
 
-.PHONY: demo selftest test test-slurm test-browser faults lint bench slurm-profile clean
+.PHONY: demo selftest test consumers test-slurm test-browser faults lint bench slurm-profile clean
 
 demo: $(VENV)/installed
 	snakemake --profile profiles/local --configfile config/demo.yaml
@@ -23,6 +23,9 @@ selftest: $(VENV)/installed
 
 test: $(VENV)/installed
 	python -m pytest -n $(TEST_JOBS) --dist loadscope --ignore tests/slurm --ignore tests/browser
+
+# programs that read the exports in tests; those of apart.txt would change pins, so they have an environment of their own
+consumers: $(VENV)-consumers/installed
 
 # on a SLURM that the tests start on this machine (Debian: slurm-wlm munge slurmdbd mariadb-server); skipped without
 test-slurm: $(VENV)/installed
@@ -55,6 +58,12 @@ slurm-profile:
 
 clean:
 	rm -rf results/demo .snakemake
+
+$(VENV)-consumers/installed: $(VENV)/installed tests/consumers/beside.txt tests/consumers/apart.txt
+	$(VENV)/bin/python -m pip install --disable-pip-version-check $(PIP_ARGS) -r requirements.txt -r tests/consumers/beside.txt
+	$(PYTHON) -m venv $(VENV)-consumers
+	$(VENV)-consumers/bin/python -m pip install --disable-pip-version-check $(PIP_ARGS) -r tests/consumers/apart.txt
+	touch $(VENV)-consumers/installed
 
 $(VENV)/installed: requirements.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed, this is " + sys.version)'

@@ -30,7 +30,12 @@ def main() -> None:
     add("--scoreboard", type=cli.existing_path, help="scoreboard.tsv of all runs")
     add("--assembly", help="name of the assembly at UCSC, such as hg38, for links")
     add("--shard-nodes", type=int, default=64, help="nodes in one file of data")
-    add("--max-mb", type=float, default=120, help="size of the folder in MB, which examples are left out for")
+    add(
+        "--max-mb",
+        type=float,
+        default=120.0,
+        help="size of the folder in MB, which examples are left out for",
+    )
     add("--output", type=Path, required=True, help="folder to write; it replaces one that is there")
     arguments = parser.parse_args()
 

@@ -27,12 +27,13 @@ def main() -> None:
     arguments = parser.parse_args()
 
     from biosae import artefacts
+    from biosae.directions import read_directions
     from biosae.landscape import loci, umap
 
     nodes = loci.read_nodes(arguments.run)
     incidence = loci.incidence(loci.read_seqlets(arguments.run, nodes), len(nodes))
     checkpoint = arguments.run / "checkpoint"
-    directions = umap.read_directions(checkpoint, nodes["node"].to_numpy())
+    directions = read_directions(checkpoint, nodes["node"].to_numpy())
     layout = {name: getattr(arguments, name) for name in ("n_neighbors", "min_dist", "seed")}
     by_direction, by_locus = umap.embed(directions, **layout), umap.embed(incidence, **layout)
     table = nodes.assign(

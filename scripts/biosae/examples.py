@@ -10,6 +10,7 @@ Floor: the bytes of the file. Memory: WRITE_ROWS windows while they are written.
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -32,8 +33,10 @@ BAND_TEXT = (
 )
 NO_MOTIF = 255  # has_motif of a node without a motif
 MAX_WINDOW_BP = 2**15 - 1  # motif_at is an int16; and nobody looks at wider windows base by base
+MAX_CHROMS = 2**16  # chrom is an uint16
 WRITE_ROWS = 2**14
 _CHUNK_ROWS = 1024  # of an HDF5 chunk; a node has some 200
+Windows = Callable[[int, int], tuple[np.ndarray, np.ndarray]]
 _PACKED = {"compression": "gzip", "compression_opts": 4, "shuffle": True}
 
 
@@ -115,12 +118,12 @@ def no_examples(node: np.ndarray, rank: np.ndarray, window_bp: int, stride_bp: i
     return Examples(node, rank, edges, columns, best, [], window_bp, stride_bp, reason=reason)
 
 
-def write_examples(path: str | Path, examples: Examples, windows, made_by: dict) -> None:
+def write_examples(path: str | Path, examples: Examples, windows: Windows | None, made_by: dict) -> None:
     """Write ``examples.h5``, atomically; the same examples give the same bytes.
 
     Args:
         windows: from rows [low, high) to their letters, uint8 (high - low, window_bp), and the activation of
-            each base, float32 of the same shape.
+            each base, float32 of the same shape; None where there is no example.
 
     Raises:
         InputError: the disk is full.

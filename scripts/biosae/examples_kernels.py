@@ -33,8 +33,7 @@ def draw(positions, places, values, rows, allowed, salts, most, keys, held, acti
 
     Args:
         positions, places, values: int32, int32, float32 (m,), as ``stream_sample.sample_codes`` gives them.
-        rows: int64, row of the stream of each position of the sample.
-        allowed: bool, positions of the sample that may be drawn.
+        rows, allowed: int64 row of the stream of each position of the sample, and whether it may be drawn.
         salts: uint64 (n_nodes,), from each node's number.
         most: float64 (n_nodes,), each node's highest activation.
         keys, held, activation: uint64, int32, float32 (n_nodes, GROUPS, slots): key (ascending; ``UNUSED``

@@ -18,8 +18,17 @@ from biosae.activations import ActivationStore
 from biosae.artefacts import read_table
 from biosae.checkpoint import load_checkpoint
 from biosae.encoding import Encoder
-from biosae.errors import ContractError
-from biosae.examples import MAX_WINDOW_BP, NO_MOTIF, Examples, Settings, no_examples, write_examples
+from biosae.errors import ContractError, InputError
+from biosae.examples import (
+    MAX_CHROMS,
+    MAX_WINDOW_BP,
+    NO_MOTIF,
+    Examples,
+    Settings,
+    Windows,
+    no_examples,
+    write_examples,
+)
 from biosae.examples_kernels import NO_PLACE
 from biosae.examples_rows import Asked, asked_activations, check_agreement
 from biosae.examples_sample import (
@@ -32,7 +41,7 @@ from biosae.examples_sample import (
     sample_windows,
     stream_codes,
 )
-from biosae.examples_top import TopSeqlets, locate_seqlets, read_top_seqlets
+from biosae.examples_top import TopSeqlets, check_store, locate_seqlets, read_top_seqlets
 from biosae.genome import Genome, cut_windows
 from biosae.geometry import Layer
 from biosae.motif_sample import MotifSample
@@ -149,26 +158,26 @@ def collect_examples(
     if (reason := _why_none(given, window_bp)) is not None:
         log.warning("no examples: %s", reason)
         numbers = given.numbers, given.nodes["rank"].to_numpy(np.int64)
-        examples = no_examples(*numbers, window_bp, given.layer.stride_bp, reason)
-        write_examples(output, examples, None, made_by)
-        return examples
+        examples, windows = no_examples(*numbers, window_bp, given.layer.stride_bp, reason), None
+    else:
+        examples, windows = _examples(given, seqlets, window_bp)
+        log.info("examples: %s", ", ".join(f"{what} {n}" for what, n in examples.counts.items()))
+    write_examples(output, examples, windows, made_by)
+    return examples
+
+
+def _examples(given: Inputs, seqlets: TopSeqlets, window_bp: int) -> tuple[Examples, Windows]:
+    """The examples, and their letters and activations by rows."""
     counts: dict[str, int] = {}
     places, motifs = _choose(given, seqlets, window_bp, counts)
-    asked = Asked.of(places, given.layer, given.store.positions, window_bp)
-    values = asked_activations(given.model, given.store, asked, places, given.numbers)
-    own = asked.of_own(places, values)
-    differing = check_agreement(places["peak"], own, given.store)
-    counts["windows whose own activation is not that of the first encoding"] = differing
-    places["peak"] = np.where(np.isnan(places["peak"]), own, places["peak"])
+    asked, values = _encode(given, places, window_bp, counts)
     examples, letters, order = _order(given, places, motifs, asked, window_bp, counts)
-    log.info("examples: %s", ", ".join(f"{what} {n}" for what, n in counts.items()))
 
     def windows(low: int, high: int) -> tuple[np.ndarray, np.ndarray]:
         rows = order[low:high]
         return letters[rows], asked.of_bases(rows, values[rows])
 
-    write_examples(output, examples, windows, made_by)
-    return examples
+    return examples, windows
 
 
 def _why_none(given: Inputs, window_bp: int) -> str | None:
@@ -188,6 +197,7 @@ def _choose(
     """Places of all examples (``PLACE``), and each node's motif; the peak of a near miss is NaN."""
     settings, store, layer, numbers = given.settings, given.store, given.layer, given.numbers
     path = given.run / "top_activations.parquet"
+    check_store(path, store)
     top = locate_seqlets(path, seqlets, numbers, store, layer)
     width = None if window_bp == layer.window_bp else window_bp
     blocks, places = cut_blocks(store, layer, given.genome, settings.sample_positions, width)
@@ -203,6 +213,19 @@ def _choose(
     firing = strongest.firing(blocks.n_positions)[0]
     chooser = SampleExamples(sample, windows, store.positions, settings.band_examples, counts)
     return np.concatenate([top, chooser.choose(motifs, even, firing)]), motifs
+
+
+def _encode(
+    given: Inputs, places: np.ndarray, window_bp: int, counts: dict[str, int]
+) -> tuple[Asked, np.ndarray]:
+    """What windows ask for and the activations there; fills in the peaks that are not known."""
+    asked = Asked.of(places, given.layer, given.store.positions, window_bp)
+    values = asked_activations(given.model, given.store, asked, places, given.numbers)
+    own = asked.of_own(places, values)
+    differing = check_agreement(places["peak"], own, given.store)
+    counts["windows whose own activation is not that of the first encoding"] = differing
+    places["peak"] = np.where(np.isnan(places["peak"]), own, places["peak"])
+    return asked, values
 
 
 def _order(
@@ -222,6 +245,10 @@ def _order(
     strength = np.where(places["band"] == NEAR_MISS, score, places["peak"])
     order = np.lexsort((places["position"], places["sequence"], -strength, places["band"], places["kept"]))
     codes, names = pd.factorize(chrom)
+    if len(names) > MAX_CHROMS:
+        raise InputError(
+            "Examples lie on too many chromosomes", got=len(names), expected=f"up to {MAX_CHROMS}"
+        )
     found = {"band": places["band"], "chrom": codes.astype(np.uint16), "start": start.astype(np.int32)}
     found |= {"peak": places["peak"], "motif_at": at, "motif_strand": strand}
     found |= {"motif_score": score, "has_motif": has}

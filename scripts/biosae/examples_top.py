@@ -9,6 +9,7 @@ Floor: both files are read once, a piece at a time. Memory: one piece of each, a
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -106,7 +107,7 @@ def _bed_pieces(path: Path) -> Iterator[pd.DataFrame]:
             yield from pieces
     except pd.errors.EmptyDataError:
         return
-    except (OSError, EOFError, ValueError) as error:
+    except (OSError, EOFError, ValueError, zlib.error) as error:
         raise InputError(
             "Cannot read the seqlets of the run", got=error, where=path, mend="re-run write_seqlets"
         ) from error
@@ -126,23 +127,19 @@ def locate_seqlets(
         InputError: the file cannot be read, or was made from another store.
         ContractError: a seqlet is no top activation of its node.
     """
-    _check_store(path, store)
     table, window = seqlets.table, seqlets.window_bp or layer.window_bp
-    width = None if window == layer.window_bp else window
     found = np.zeros(len(table), PLACE)
     found["kept"], found["position"] = table["kept"], -1
     keys = _Keys(store.intervals, layer, window)
     wanted = keys.of(table["kept"].to_numpy(np.int64), keys.code(table["chrom"]), table["start"].to_numpy())
     order = np.argsort(wanted)
-    for piece in _top_pieces(path, nodes):
+    for piece in _top_pieces(path, nodes) if len(table) else ():
         sequence = _sequences(piece["file"], piece["row"], store)
-        own = store.intervals["start"].to_numpy(np.int64)[sequence]
-        start = layer.window(own, piece["position"], width)[0]
-        key = keys.of(piece["kept"], keys.chrom[sequence], start)
-        at = np.searchsorted(wanted, key, sorter=order)
-        hit = np.flatnonzero(wanted[order[np.minimum(at, len(order) - 1)]] == key) if len(order) else at[:0]
+        key = keys.of_positions(piece["kept"], sequence, piece["position"])
+        at = order[np.minimum(np.searchsorted(wanted, key, sorter=order), len(order) - 1)]
+        hit = np.flatnonzero(wanted[at] == key)
         # rows come by node and falling activation: the first row of a window is the strongest
-        seqlet, first = np.unique(order[at[hit]], return_index=True)
+        seqlet, first = np.unique(at[hit], return_index=True)
         fresh = found["position"][seqlet] < 0
         seqlet, row = seqlet[fresh], hit[first[fresh]]
         found["sequence"][seqlet], found["position"][seqlet] = sequence[row], piece["position"][row]
@@ -161,13 +158,15 @@ class _Keys:
     """One whole number for a window of a node: the same for the same node, chromosome and start."""
 
     def __init__(self, intervals: pd.DataFrame, layer: Layer, window_bp: int) -> None:
-        self.chrom, self._names = pd.factorize(intervals["chrom"])
+        self._chrom, self._names = pd.factorize(intervals["chrom"])
         # windows reach this far beyond a sequence at most
         margin = window_bp + layer.stride_bp + abs(layer.left_bp) + abs(layer.right_bp)
-        by_chrom = intervals.groupby(self.chrom)
+        by_chrom = intervals.groupby(self._chrom)
         low, high = by_chrom["start"].min().to_numpy() - margin, by_chrom["end"].max().to_numpy() + margin
         first = np.cumsum(high - low) - (high - low)
         self._shift, self._total = first - low, int((high - low).sum())
+        self._start, self._layer = intervals["start"].to_numpy(np.int64), layer
+        self._width = None if window_bp == layer.window_bp else window_bp
 
     def code(self, chrom: pd.Series) -> np.ndarray:
         """Number of each chromosome.
@@ -188,6 +187,11 @@ class _Keys:
         """Keys of windows, int64 (n,)."""
         return kept.astype(np.int64) * self._total + self._shift[chrom] + start
 
+    def of_positions(self, kept: np.ndarray, sequence: np.ndarray, position: np.ndarray) -> np.ndarray:
+        """Keys of the windows of positions, int64 (n,)."""
+        start = self._layer.window(self._start[sequence], position, self._width)[0]
+        return self.of(kept, self._chrom[sequence], start)
+
 
 def _top_pieces(path: Path, nodes: np.ndarray) -> Iterator[dict[str, np.ndarray]]:
     """``_COLUMNS`` of the kept nodes' rows, with their place ``kept``, a row group at a time."""
@@ -207,7 +211,8 @@ def _top_pieces(path: Path, nodes: np.ndarray) -> Iterator[dict[str, np.ndarray]
         ) from error
 
 
-def _check_store(path: Path, store: ActivationStore) -> None:
+def check_store(path: Path, store: ActivationStore) -> None:
+    """Refuse top activations (``path``) that were encoded from another store: InputError."""
     notes = read_notes(path)
     columns = ["chrom", "start", "end", "core_start", "core_end"]
     intervals = store.intervals[columns].to_numpy(object).tolist()

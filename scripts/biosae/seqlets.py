@@ -13,6 +13,7 @@ twice; memory is the records of the selected nodes, one chromosome and the kept 
 
 from __future__ import annotations
 
+import csv
 import logging
 import re
 from dataclasses import dataclass
@@ -226,7 +227,7 @@ def write_seqlets(seqlets: Seqlets, folder: Path, made_by: dict) -> None:
         write_text(folder / name, "".join(lines))
         first += n_seqlets
     write_json(folder / "seqlets.bed.gz.json", made_by)
-    write_text(folder / "seqlets.bed.gz", bed_table(table).to_csv(sep="\t", index=False, header=False))
+    write_text(folder / "seqlets.bed.gz", bed_text(table))
     write_table(seqlets.manifest, folder / "manifest.tsv", "seqlet_manifest", made_by)
     log_counts(seqlets.manifest)
 
@@ -253,6 +254,11 @@ def bed_table(table: pd.DataFrame) -> pd.DataFrame:
             "seqlet_rank": table["seqlet_rank"],
         }
     )
+
+
+def bed_text(table: pd.DataFrame) -> str:
+    """``bed_table`` as text; BED knows no quotes, so a chromosome's name stands as it is."""
+    return bed_table(table).to_csv(sep="\t", index=False, header=False, quoting=csv.QUOTE_NONE)
 
 
 def log_counts(manifest: pd.DataFrame) -> None:

@@ -51,7 +51,9 @@ def main() -> None:
             continue
         print(f"\n{engine}, {arguments.atlas}, load {os.getloadavg()[0]:.1f}")
         with Browser(engine) as browser:
-            for name, figure in measure(browser, arguments.atlas.resolve() / "index.html", arguments.nodes).items():
+            for name, figure in measure(
+                browser, arguments.atlas.resolve() / "index.html", arguments.nodes
+            ).items():
                 print(f"  {name:45} {figure}", flush=True)
 
 
@@ -81,7 +83,9 @@ def opening(browser: Browser, address: str, route: str, name: str, times: int = 
         browser.open(address + route)
         browser.wait("window.shownAt")
         shown.append(browser.js("window.shownAt"))
-        paint.append(browser.js("performance.getEntriesByName('first-contentful-paint')[0]?.startTime ?? null"))
+        paint.append(
+            browser.js("performance.getEntriesByName('first-contentful-paint')[0]?.startTime ?? null")
+        )
     return {f"first paint, {name}": median(paint), f"shown, {name}": median(shown)}
 
 
@@ -132,7 +136,9 @@ def heap(browser: Browser) -> str:
 
     cdp("HeapProfiler.collectGarbage")
     usage = cdp("Runtime.getHeapUsage")
-    sizes = {name: usage.get(name, 0) / 1e6 for name in ("usedSize", "embedderHeapUsedSize", "backingStorageSize")}
+    sizes = {
+        name: usage.get(name, 0) / 1e6 for name in ("usedSize", "embedderHeapUsedSize", "backingStorageSize")
+    }
     return f"{sum(sizes.values()):.0f} MB ({', '.join(f'{name} {size:.1f}' for name, size in sizes.items())})"
 
 

@@ -6,13 +6,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import Page
 from test_node import close, drawn
 
 from biosae.artefacts import read_table
 from biosae.atlas.builder import Sources, build_atlas
 from biosae.atlas.payload import decode
 from biosae.motifs.formats import read_meme
+from conftest import Page
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "benchmarks"))
 
@@ -44,7 +44,9 @@ def test_the_page_equals_the_tables_cell_by_cell(built, run):
     for row in (0, 1, 5, 33, 64, N - 1):
         node = int(nodes["node"].iloc[row])
         built.open(f"#n={node}")
-        cells = built.js("Object.fromEntries([...document.querySelectorAll('[data-column]')].map(td => [td.dataset.column, td.textContent]))")
+        cells = built.js(
+            "Object.fromEntries([...document.querySelectorAll('[data-column]')].map(td => [td.dataset.column, td.textContent]))"
+        )
         assert [name for name in cells if name in nodes] == list(nodes.columns)
         for name, text in cells.items():
             table = nodes if name in nodes else umap
@@ -81,8 +83,13 @@ def test_logos_and_alignments_are_those_of_the_files(built, run):
         close(drawn(built, at + ".head svg"), motifs[match.query])
         target = database[match.target]
         close(drawn(built, at + ".target svg"), target if match.orientation == "+" else target[::-1, ::-1])
-        edges = [built.js(f"document.querySelector('{at}.{name} svg').getBoundingClientRect().x") for name in ("query", "target")]
-        width = built.js(f"document.querySelector('{at}.target svg').getBoundingClientRect().width") / len(target)
+        edges = [
+            built.js(f"document.querySelector('{at}.{name} svg').getBoundingClientRect().x")
+            for name in ("query", "target")
+        ]
+        width = built.js(f"document.querySelector('{at}.target svg').getBoundingClientRect().width") / len(
+            target
+        )
         assert (edges[0] - edges[1]) / width == pytest.approx(match.offset, abs=0.02)
 
 
@@ -96,7 +103,9 @@ def test_examples_are_those_of_examples_h5(built, run):
         built.open(f"#n={node[row]}")
         mine = slice(edges[row], edges[row + 1])
         top = ["".join("ACGTN"[c] for c in codes) for codes in sequence[mine][band[mine] == 0]]
-        shown = built.js("[...document.querySelectorAll('.band')[0].querySelectorAll('.bases')].map(e => e.textContent)")
+        shown = built.js(
+            "[...document.querySelectorAll('.band')[0].querySelectorAll('.bases')].map(e => e.textContent)"
+        )
         assert shown == top
         places = built.texts(".locus")
         assert f":{start[mine][0] + 1}-{start[mine][0] + 22} +" in places[0]
@@ -108,12 +117,17 @@ def test_a_place_of_an_example_finds_its_node(built, run):
     place = built.texts(".locus")[0].split(" ")[0]
     built.go(f"#q={place}")
     built.wait(f"table.state.q === '{place}'")
-    assert index["columns"][1]["values"][3] in built.js("[...table.view].map(row => A.column.node.values[row])")
+    assert index["columns"][1]["values"][3] in built.js(
+        "[...table.view].map(row => A.column.node.values[row])"
+    )
 
 
 def test_a_rebuild_shows_the_same_bytes(run, tmp_path):
     folder = run.parents[1]
     sources = Sources(run, folder / "database.meme", folder / "genes.bed", folder / "scoreboard.tsv", "hg38")
     build_atlas(sources, tmp_path / "again")
-    first, again = ({p.relative_to(d): p.read_bytes() for p in d.rglob("*") if p.is_file()} for d in (run / "atlas", tmp_path / "again"))
+    first, again = (
+        {p.relative_to(d): p.read_bytes() for p in d.rglob("*") if p.is_file()}
+        for d in (run / "atlas", tmp_path / "again")
+    )
     assert first == again

@@ -71,8 +71,9 @@ STAGES = [
     _in_run("map", "embed_nodes", "umap.tsv", "umap.tsv.json"),
     _in_run("repeats", "measure_repeats", "repeats.tsv", "repeats.tsv.json"),
     _in_run("specificity", "measure_specificity", "specificity.tsv", "specificity.tsv.json"),
+    _in_run("examples", "collect_examples", "examples.h5", stop_before=1),
     _in_run("nodes", "summarise_nodes", "nodes.tsv", "nodes.tsv.json", is_local=True),
-    _in_run("page", "build_page", "atlas/index.html", stop_before=1),
+    _in_run("page", "build_atlas", "atlas/index.html", stop_before=1),
     Stage("scoreboard", "score_runs", "scoreboard.tsv", ("scoreboard.tsv*",), stop_before=2),
     Stage(
         "summary",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+import build_atlas as program
 from biosae.artefacts import read_table, write_table
 from biosae.atlas.builder import Sources, build_atlas
 from biosae.atlas.payload import decode
@@ -35,6 +36,14 @@ def build(run: Path, **changes) -> Path:
     """Build the atlas of ``made_run``; returns its folder."""
     build_atlas(sources_of(run, **changes), run / "atlas")
     return run / "atlas"
+
+
+def command_of(run: Path, output: Path) -> list[str]:
+    """The command that builds the same atlas into ``output``."""
+    folder = run.parents[1]
+    given = ["--run", run, "--database", folder / "database.meme", "--genes", folder / "genes.bed"]
+    given += ["--scoreboard", folder / "scoreboard.tsv", "--assembly", "hg38", "--output", output]
+    return [str(word) for word in (sys.executable, program.__file__, *given)]
 
 
 def read(atlas: Path, name: str) -> dict:

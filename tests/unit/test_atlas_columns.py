@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from biosae.atlas.columns import RowsOfNodes, column_payload, records, rounded
+from biosae.atlas.columns import RowsOfNodes, column_payload, records
 from biosae.atlas.payload import Arrays, decode, encode, script
 
 
@@ -59,8 +59,8 @@ def test_records_are_plain_values_with_none_for_missing():
     table = pd.DataFrame(
         {"a": pd.array([1, None], "Int64"), "b": [np.nan, 0.123456], "c": pd.array(["x", None], "string")}
     )
-    found = records(rounded(table))
-    assert found == [{"a": 1, "b": None, "c": "x"}, {"a": None, "b": 0.1235, "c": None}]
+    found = records(table)
+    assert found == [{"a": 1, "b": None, "c": "x"}, {"a": None, "b": 0.123456, "c": None}]
     assert [type(value) for value in found[0].values()] == [int, type(None), str]
 
 
@@ -70,3 +70,14 @@ def test_rows_by_node_keep_their_order_and_nodes_without_any():
     values = [[row["value"] for row in node] for node in rows.slice(0, 4)]
     assert values == [["a", "b"], [], ["c", "d"], []]
     assert [len(node) for node in rows.slice(1, 3)] == [0, 2]
+
+
+def test_records_of_a_node_are_plain_rounded_and_none_where_missing():
+    table = pd.DataFrame({"a": pd.array([1, None], "Int64"), "b": [np.nan, 1.23456e-200]})
+    table = table.assign(c=pd.array(["x", None], "string"), d=pd.array([None, True], "boolean"))
+    (found,) = RowsOfNodes(table, np.array([0, 0]), 1).slice(0, 1)
+    assert found == [
+        {"a": 1, "b": None, "c": "x", "d": None},
+        {"a": None, "b": 1.235e-200, "c": None, "d": True},
+    ]
+    assert [type(value) for value in found[1].values()] == [type(None), float, type(None), bool]

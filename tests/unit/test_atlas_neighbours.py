@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-import pandas as pd
 import pytest
 from scipy import sparse
 
 from biosae.atlas import neighbours
-from biosae.atlas.neighbours import decoder_neighbours, locus_neighbours, nearest
+from biosae.atlas.neighbours import decoder_neighbours, locus_neighbours
 from biosae.landscape.jaccard import jaccard_pairs
 
 
@@ -64,11 +63,15 @@ def test_locus_neighbours_are_cosine_and_the_jaccard_of_the_table(block):
 
 
 def test_equal_values_go_by_rank_and_no_more_than_ten():
-    values = np.ones((2, 14), dtype=np.float32)
-    assert [column for column, _ in nearest(values, 3)[0]] == [0, 1, 2, *range(4, 11)]
-    assert [column for column, _ in nearest(values, 3)[1]] == [0, 1, 2, 3, *range(5, 11)]
-    almost = values + np.float32(1e-7) * np.arange(14, dtype=np.float32)
-    assert nearest(almost, 3) == nearest(values, 3), "the last bits of a product decide nothing"
+    directions = np.tile(np.float32([1, 0]), (14, 1))
+    found = decoder_neighbours(directions)
+    assert [column for column, _ in found[3]] == [0, 1, 2, *range(4, 11)]
+    assert [column for column, _ in found[13]] == list(range(10))
+    almost = directions * (1 - np.float32(1e-7) * np.arange(14, dtype=np.float32)[:, None])
+    assert decoder_neighbours(almost) == found, "the last bits of a product decide nothing"
+    same_loci = sparse.csr_array(np.ones((14, 3), np.int32))
+    for kind in locus_neighbours(same_loci):
+        assert [[column for column, _ in near] for near in kind] == [[c for c, _ in near] for near in found]
 
 
 @pytest.mark.parametrize("n", [0, 1])
@@ -77,16 +80,9 @@ def test_too_few_nodes_have_no_neighbours(n):
     assert locus_neighbours(sparse.csr_array((n, 5), dtype=np.int32)) == ([[]] * n, [[]] * n)
 
 
-def test_values_are_not_of_a_dense_matrix_of_all_nodes(monkeypatch):
-    """Blocks hold as many rows as fit: of 100,000 nodes 83 at a time."""
-    sizes = []
-
-    def seen(values, first, most=10):
-        sizes.append(values.shape)
-        return [[]] * len(values)
-
-    monkeypatch.setattr(neighbours, "nearest", seen)
+@pytest.mark.parametrize("n", [1, 3, 100, 4000])
+def test_a_block_of_rows_has_room_whatever_the_number_of_nodes(n, monkeypatch):
     monkeypatch.setattr(neighbours, "_BLOCK_VALUES", 400)
-    decoder_neighbours(np.ones((100, 2), np.float32))
-    assert set(sizes) == {(4, 100)}
-    assert pd.Series([rows for rows, _ in sizes]).sum() == 100
+    blocks = list(neighbours._blocks(n, "rows"))
+    assert [row for block in blocks for row in range(n)[block]] == list(range(n))
+    assert all(len(range(n)[block]) * n <= max(400, n) for block in blocks)

@@ -28,7 +28,16 @@ def test_every_script_of_the_folder_is_in_the_page_in_the_order_of_the_sources()
 def test_the_page_asks_for_nothing_and_makes_no_markup_of_text():
     files = page_files()
     html, script, style = (files[name].decode() for name in ("index.html", "atlas.js", "atlas.css"))
-    for word in ("innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(", "Function(", "fetch(", "XMLHttpRequest"):
+    for word in (
+        "innerHTML",
+        "outerHTML",
+        "insertAdjacentHTML",
+        "document.write",
+        "eval(",
+        "Function(",
+        "fetch(",
+        "XMLHttpRequest",
+    ):
         assert word not in script, word
     assert "url(" not in style
     assert "@import" not in style
@@ -53,9 +62,7 @@ def test_texts_between_backticks_do_not_hold_others():
                 else:
                     assert "text" not in depth, f"{file.name} has a text within a text"
                     depth.append("text")
-            elif token == "${":
-                depth.append(0)
-            elif token == "{" and depth[-1] != "text":
+            elif token == "${" or (token == "{" and depth[-1] != "text"):
                 depth.append(0)
             elif token == "}" and depth[-1] != "text":
                 depth.pop()

@@ -13,8 +13,9 @@ from safetensors.numpy import save_file
 from scipy import sparse
 
 from biosae.artefacts import read_table
+from biosae.directions import read_directions
 from biosae.errors import ConfigError, InputError
-from biosae.landscape.umap import cluster, embed, read_directions
+from biosae.landscape.umap import cluster, embed
 from unit.helpers_seqlets import write_seqlet_folder
 
 SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "embed_nodes.py"

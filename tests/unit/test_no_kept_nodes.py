@@ -14,6 +14,7 @@ from helpers_page import (
     selected,
 )
 
+import collect_examples
 import compare_layers
 import measure_repeats
 import measure_specificity
@@ -54,6 +55,7 @@ def test_a_run_whose_kept_nodes_are_none_passes_every_program(empty_run, monkeyp
     run, genome = empty_run, empty_run.parent / "genome.fa"
     store = ["--activations", run.parent / "store", "--sample-positions", 200, "--device", "cpu"]
     call(monkeypatch, measure_specificity, run, "specificity.tsv", *store, "--genome", genome)
+    call(monkeypatch, collect_examples, run, "examples.h5", *store, "--genome", genome)
     call(monkeypatch, measure_repeats, run, "repeats.tsv", "--genome", genome)
     call(monkeypatch, compare_layers, run, "coactivation.tsv", "--others", run.parent / "s1")
     call(monkeypatch, summarise_nodes, run, "nodes.tsv", "--coactivation", run / "coactivation.tsv")

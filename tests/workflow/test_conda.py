@@ -32,7 +32,8 @@ case "$*" in
 esac
 """
 ACTIVATE = 'export CONDA_PREFIX="$1" PATH="$1/bin:$PATH"\n'
-PLOTS = {"plot_training": 1, "plot_quality": 2, "summarise_nodes": 2, "build_page": 1, "summarise_runs": 1}
+PLOTS = {"plot_training": 1, "plot_quality": 2, "summarise_nodes": 2, "build_atlas": 1, "summarise_runs": 1}
+PLOTS |= {"export_run": 1}  # below nodes.tsv
 
 
 class Conda:

@@ -20,10 +20,10 @@ pytestmark = pytest.mark.workflow
 
 RUNS = ("topk-x4-k4-lr0.003-s0", "raw")
 SAE = f"results/tiny/{RUNS[0]}"
-PAGES = {"build_page": 1, "summarise_runs": 1}
+PAGES = {"build_atlas": 1, "export_run": 1, "summarise_runs": 1}
 NAMES = {"summarise_nodes": 2, **PAGES}
 BELOW_MOTIFS = {"match_motifs": 1, "cluster_motifs": 1, "calibrate_nulls": 1, "measure_specificity": 1}
-BELOW_MOTIFS |= {"summarise_nodes": 1, "build_page": 1, "score_runs": 1, "summarise_runs": 1}
+BELOW_MOTIFS |= {"collect_examples": 1, "summarise_nodes": 1, "score_runs": 1, **PAGES}
 
 
 def plan(folder: Path, config: dict, *targets: str) -> dict[str, int]:
@@ -54,10 +54,12 @@ def add_file(store: Path) -> None:
     ("module", "expected"),
     [
         ("plot_quality.py", {"plot_quality": 2}),
-        ("plot_training.py", {"plot_training": 1, "build_page": 1}),  # the page shows the curve
+        ("plot_training.py", {"plot_training": 1}),
         ("biosae/landscape/figures.py", {"plot_landscape": 1}),
         ("biosae/scoreboard/picture.py", {"summarise_runs": 1}),
-        ("biosae/atlas/builder.py", {"build_page": 1}),
+        ("biosae/atlas/builder.py", {"build_atlas": 1}),
+        ("biosae/atlas/page/atlas.css", {"build_atlas": 1}),
+        ("biosae/exports/bigbed.py", {"export_run": 1}),
         ("biosae/landscape/repeats.py", {"measure_repeats": 2, **NAMES}),
         ("compile_kernels.py", {}),
     ],

@@ -17,12 +17,14 @@ BELOW_SELECTION = {
     "calibrate_nulls": 2,
     "measure_repeats": 2,
     "measure_specificity": 2,
+    "collect_examples": 1,
     "summarise_nodes": 2,
     "embed_nodes": 1,
     "compute_jaccard": 1,
     "overlap_annotations": 1,
     "plot_landscape": 1,
-    "build_page": 1,
+    "build_atlas": 1,
+    "export_run": 1,
     "score_runs": 1,
     "summarise_runs": 1,
 }
@@ -32,7 +34,8 @@ NAMING = {
     "calibrate_nulls": 2,
     "note_motif_settings": 2,
     "summarise_nodes": 2,
-    "build_page": 1,
+    "build_atlas": 1,
+    "export_run": 1,
     "score_runs": 1,
     "summarise_runs": 1,
 }
@@ -48,7 +51,11 @@ def test_a_finished_run_has_nothing_to_do(copy):
     [
         ("select", {"min_nonzero": 25}, {"select_nodes": 2, **BELOW_SELECTION}),
         ("matching", {"significance": 0.01}, NAMING),
-        ("landscape", {"n_clusters": 3}, {"embed_nodes": 1, "plot_landscape": 1, "build_page": 1}),
+        (
+            "landscape",
+            {"n_clusters": 3},
+            {"embed_nodes": 1, "plot_landscape": 1, "build_atlas": 1, "export_run": 1},
+        ),
     ],
 )
 def test_a_changed_parameter_reruns_what_is_below_it(copy, section, change, expected):

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 from biosae import artefacts
+from biosae.atlas.payload import decode
 
 pytestmark = pytest.mark.workflow
 
@@ -34,13 +35,14 @@ def test_every_artefact_is_there_and_fits_its_contract(copy):
         "nodes.tsv": "nodes",
     }
     seen = {"umap.tsv": "umap", "jaccard.tsv": "jaccard", "overlaps.tsv": "overlaps"}
+    seen["exports/exports.tsv"] = "exports"
     for run in RUNS:
         own = folder / "results/tiny" / run
         for name, schema in (tables | (seen if run == helpers.SAE else {})).items():
             artefacts.read_table(own / name, schema)
         for name in ("checkpoint/model.safetensors", "evaluation.json", "figures/quality.svg"):
             assert (own / name).stat().st_size > 0
-        for name in ("atlas/index.html", "figures/umap.png"):
+        for name in ("examples.h5", "atlas/index.html", "figures/umap.png", "exports/motifs.h5"):
             assert (own / name).exists() == (run == helpers.SAE), "a baseline's page is made when asked for"
     summary = artefacts.read_table(folder / "results/summary.tsv", "summary")
     assert set(summary["run"]) == set(RUNS)
@@ -51,6 +53,11 @@ def test_every_table_has_its_provenance_beside_it(copy):
     folder, _ = copy
     tables = list((folder / "results").rglob("*.tsv"))
     tables = [t for t in tables if "benchmarks" not in t.parts and "tomtom" not in t.parts]
+    # MultiQC would read it as data of its own; exports.tsv.json is that of the whole folder
+    tables = [t for t in tables if not t.name.endswith("_mqc.tsv")]
+    tables = [
+        t for t in tables if t.parent != folder / "results/tiny" / helpers.SAE / "atlas/files"
+    ]  # copies
     assert len(tables) > 20
     for table in tables:
         made_by = json.loads(Path(f"{table}.json").read_text())
@@ -147,7 +154,7 @@ def test_nulls_are_rules_of_their_own(copy):
     assert not list(run.glob("nulls/*/sets")), "the sequences of the sets are temporary"
     more = helpers.snakemake(folder, {**config, "nulls": {**config["nulls"], "sets": 50}}, "-n")
     again = {"write_null_sets", "discover_null_motifs", "match_null_motifs", "calibrate_nulls"}
-    below = {"summarise_nodes", "build_page", "score_runs", "summarise_runs"}
+    below = {"summarise_nodes", "build_atlas", "export_run", "score_runs", "summarise_runs"}
     assert set(helpers.planned(more)) == again | below
     none = helpers.planned(helpers.snakemake(folder, {**config, "nulls": {"kinds": []}}, "-n"))
     assert set(none) == {"calibrate_nulls"} | below
@@ -172,7 +179,48 @@ def test_a_run_that_keeps_no_node_ends_in_valid_empty_tables(copy):
     assert "WARNING" in log
     assert "'dropped_by_min_nonzero': 40" in log
     assert not list(run.glob("meme/*_n*")) + list(run.glob("tomtom/*_n*")), "results of dropped nodes stay"
-    assert "no node" in (run / "atlas/index.html").read_text().lower()
+    exports = artefacts.read_table(run / "exports/exports.tsv", "exports").set_index("file")
+    assert "no kept node" in exports.loc["seqlets.bb", "reason"]
+    assert not (run / "exports/seqlets.bb").exists(), "the windows of dropped nodes stay"
+    index = decode((run / "atlas/data/index.js").read_text())
+    assert index["limits"][0].startswith("No node of this run passed the selection")
+
+
+def test_the_atlas_is_a_folder_whose_page_is_a_target_and_a_rebuild_is_identical(copy):
+    folder, config = copy
+    atlas = folder / "results/tiny" / helpers.SAE / "atlas"
+
+    def bytes_of() -> dict[str, bytes]:
+        files = [path for path in atlas.rglob("*") if path.is_file() and path.name != ".snakemake_timestamp"]
+        return {str(path.relative_to(atlas)): path.read_bytes() for path in files}
+
+    before = bytes_of()
+    index = decode(before["data/index.js"].decode())
+    nodes = artefacts.read_table(atlas.parent / "nodes.tsv", "nodes")
+    assert index["n_nodes"] == len(nodes)
+    assert index["scoreboard"], "an SAE shows what it has beside its best null"
+    target = str(atlas.relative_to(folder) / "index.html")
+    (atlas / "index.html").unlink()
+    (atlas / "data" / "a stray file").touch()
+    assert helpers.planned(helpers.snakemake(folder, config, "-n", target)) == {"build_atlas": 1}
+    result = helpers.snakemake(folder, config, target)
+    assert result.returncode == 0, result.stderr
+    assert bytes_of() == before
+    assert helpers.planned(helpers.snakemake(folder, config, "-n")) == {}
+
+
+def test_the_atlas_of_one_run_waits_for_others_only_for_the_scoreboard(copy):
+    folder, config = copy
+    target = f"elsewhere/tiny/{helpers.SAE}/atlas/index.html"
+    apart = {**config, "results": "elsewhere"}
+    whole = helpers.snakemake(folder, apart, "-n", target).stdout
+    assert "run=raw" in whole
+    alone = helpers.snakemake(folder, {**apart, "atlas": {"scoreboard": False}}, "-n", target).stdout
+    assert "rule build_atlas" in alone
+    assert "run=raw" not in alone
+    baseline = helpers.snakemake(folder, apart, "-n", "elsewhere/tiny/raw/atlas/index.html").stdout
+    assert "rule build_atlas" in baseline
+    assert f"run={helpers.SAE}" not in baseline, "a baseline has no rows in the scoreboard"
 
 
 def test_nodes_agree_across_tables(copy):

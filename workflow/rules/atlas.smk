@@ -17,7 +17,13 @@ rule summarise_nodes:
         stability=stability_of,
         coactivation=coactivation_of,
     output:
-        nodes=f"{RUN}/nodes.tsv",
+        nodes=report(
+            f"{RUN}/nodes.tsv",
+            caption="../report/nodes.rst",
+            category="Tables",
+            subcategory="{run}",
+            labels={"table": "nodes"},
+        ),
     log:
         f"{LOGS}/{{run}}/summarise_nodes.log",
     benchmark:
@@ -69,7 +75,13 @@ rule build_atlas:
         scoreboard=scoreboard_of,
         genes=CONFIG["atlas"]["genes"] or [],
     output:
-        atlas=directory(f"{RUN}/atlas"),
+        atlas=report(
+            directory(f"{RUN}/atlas"),
+            caption="../report/atlas.rst",
+            category="Atlas",
+            labels={"run": "{run}"},
+            htmlindex="index.html",
+        ),
         page=f"{RUN}/atlas/index.html",  # of the same rule, so that it can be asked for by name
     log:
         f"{LOGS}/{{run}}/build_atlas.log",
@@ -108,7 +120,12 @@ rule score_runs:
         ),
         recovery=per_run("recovery.json", "recovery_loci.tsv") if CONFIG["synthetic"] else [],
     output:
-        scoreboard=f"{RESULTS}/scoreboard.tsv",
+        scoreboard=report(
+            f"{RESULTS}/scoreboard.tsv",
+            caption="../report/scoreboard.rst",
+            category="All runs",
+            labels={"what": "scoreboard", "form": "table"},
+        ),
     log:
         f"{LOGS}/score_runs.log",
     benchmark:
@@ -143,9 +160,25 @@ rule summarise_runs:
         stability=[f"{LAYER_DIR}/{run}/stability.tsv" for run in SEEDED],
         scoreboard=rules.score_runs.output.scoreboard,
     output:
-        summary=f"{RESULTS}/summary.tsv",
-        page=f"{RESULTS}/summary.html",
-        figures=multiext(f"{RESULTS}/scoreboard", ".svg", ".png"),
+        summary=report(
+            f"{RESULTS}/summary.tsv",
+            caption="../report/summary.rst",
+            category="All runs",
+            labels={"what": "runs", "form": "table"},
+        ),
+        page=report(
+            f"{RESULTS}/summary.html",
+            caption="../report/summary.rst",
+            category="All runs",
+            labels={"what": "runs and scoreboard", "form": "page"},
+        ),
+        figure=report(
+            f"{RESULTS}/scoreboard.svg",
+            caption="../report/scoreboard.rst",
+            category="All runs",
+            labels={"what": "scoreboard", "form": "picture"},
+        ),
+        bitmap=f"{RESULTS}/scoreboard.png",
     log:
         f"{LOGS}/summarise_runs.log",
     benchmark:

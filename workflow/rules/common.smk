@@ -250,6 +250,8 @@ EVERY_RUN = [
 ]
 EVERY_RUN += ["recovery.json"] if CONFIG["synthetic"] else []
 EVERY_SAE = ["umap.tsv", "jaccard.tsv", "overlaps.tsv", "examples.h5", "atlas/index.html"]
+EXPORTS = ["motifs.h5", "nodes.parquet", "nodes.h5ad", "biosae_mqc.tsv", "training_mqc.yaml", "exports.tsv"]
+EVERY_SAE += [f"exports/{name}" for name in EXPORTS]
 EVERY_SAE += [
     f"figures/{name}.{kind}"
     for name in ("training_curve", "umap", "jaccard", "overlaps")

@@ -77,7 +77,16 @@ rule plot_training:
     input:
         curve=f"{RUN}/training_curve.tsv",
     output:
-        figures=multiext(f"{RUN}/figures/training_curve", ".svg", ".png"),
+        figures=[
+            report(
+                f"{RUN}/figures/training_curve.svg",
+                caption="../report/training_curve.rst",
+                category="Figures",
+                subcategory="{run}",
+                labels={"figure": "training curve"},
+            ),
+            f"{RUN}/figures/training_curve.png",
+        ],
     log:
         f"{LOGS}/{{run}}/plot_training.log",
     benchmark:
@@ -103,7 +112,16 @@ rule plot_quality:
         channels=f"{RUN}/channel_fvu.tsv",
         stability=stability_of,
     output:
-        figures=multiext(f"{RUN}/figures/quality", ".svg", ".png"),
+        figures=[
+            report(
+                f"{RUN}/figures/quality.svg",
+                caption="../report/quality.rst",
+                category="Figures",
+                subcategory="{run}",
+                labels={"figure": "quality"},
+            ),
+            f"{RUN}/figures/quality.png",
+        ],
     log:
         f"{LOGS}/{{run}}/plot_quality.log",
     benchmark:

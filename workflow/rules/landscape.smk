@@ -122,11 +122,29 @@ rule plot_landscape:
         jaccard=rules.compute_jaccard.output.jaccard,
         overlaps=rules.overlap_annotations.output.overlaps,
     output:
-        figures=expand(
-            f"{RUN}/figures/{{figure}}.{{kind}}",
-            figure=["umap", "jaccard", "overlaps"],
-            kind=["svg", "png"],
-            allow_missing=True,
+        umap=report(
+            f"{RUN}/figures/umap.svg",
+            caption="../report/umap.rst",
+            category="Figures",
+            subcategory="{run}",
+            labels={"figure": "map of the nodes"},
+        ),
+        jaccard=report(
+            f"{RUN}/figures/jaccard.svg",
+            caption="../report/jaccard.rst",
+            category="Figures",
+            subcategory="{run}",
+            labels={"figure": "shared loci"},
+        ),
+        overlaps=report(
+            f"{RUN}/figures/overlaps.svg",
+            caption="../report/overlaps.rst",
+            category="Figures",
+            subcategory="{run}",
+            labels={"figure": "overlaps with annotations"},
+        ),
+        bitmaps=expand(
+            f"{RUN}/figures/{{figure}}.png", figure=["umap", "jaccard", "overlaps"], allow_missing=True
         ),
     log:
         f"{LOGS}/{{run}}/plot_landscape.log",

@@ -28,9 +28,9 @@ from biosae.atlas.page import FOLDER, page_files
 from biosae.atlas.plan import MOST_FILES, Limits
 from biosae.atlas.run_data import NEEDED, SHOWN, RunData, load_run
 from biosae.atlas.writer import AtlasWriter
+from biosae.directions import read_directions
 from biosae.errors import ConfigError, ContractError, InputError
 from biosae.landscape.loci import incidence, read_nodes, read_seqlets
-from biosae.landscape.umap import read_directions
 
 log = logging.getLogger(__name__)
 

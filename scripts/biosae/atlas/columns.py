@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from itertools import pairwise
 
 import numpy as np
@@ -63,42 +62,62 @@ def descriptions(schema: str) -> dict[str, dict]:
     return load_schema(schema)["properties"]
 
 
-def rounded(table: pd.DataFrame) -> pd.DataFrame:
-    """The table with its fractional numbers to ``DIGITS`` significant digits; the others as they are."""
-    found = {}
-    for name in table.select_dtypes("floating"):
-        values = table[name].to_numpy(np.float64, na_value=np.nan)
-        found[name] = [float(f"{value:.{DIGITS}g}") for value in values.tolist()]
-    return table.assign(**found)
+def rounded(value: float) -> float:
+    """``value`` to ``DIGITS`` significant digits."""
+    return float(f"{value:.{DIGITS}g}")
 
 
-def records(table: pd.DataFrame, names: Sequence[str] | None = None) -> list[dict]:
+def records(table: pd.DataFrame) -> list[dict]:
     """Rows as plain values, ``None`` where one is missing."""
-    names = list(table.columns) if names is None else list(names)
-    columns = []
-    for name in names:
-        values = table[name].astype(object)
-        columns.append(values.where(table[name].notna(), None).tolist())
-    return [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
+    return [
+        dict(zip(table.columns, row, strict=True)) for row in zip(*map(_plain, table.items()), strict=True)
+    ]
+
+
+def _plain(column: tuple[str, pd.Series]) -> list:
+    values = column[1].astype(object)
+    return values.where(column[1].notna(), None).tolist()
 
 
 class RowsOfNodes:
     """Rows of a table by the node that they belong to.
 
     Args:
-        table: any table.
+        table: any table; its fractional numbers are rounded in the records, the others are as they are.
         row: row of the index of each row of the table, (n,) int; order within a node is kept.
         n_nodes: rows of the index.
     """
 
     def __init__(self, table: pd.DataFrame, row: np.ndarray, n_nodes: int) -> None:
         order = np.argsort(row, kind="stable")
-        self._table = table.iloc[order].reset_index(drop=True)
         self._edges = np.searchsorted(row[order], np.arange(n_nodes + 1))
+        # numpy's arrays: thousands of slices of a table would take longer than all the rest
+        self._columns = {name: _as_arrays(table[name], order) for name in table.columns}
 
     def slice(self, first: int, last: int) -> list[list[dict]]:
         """Records of each of the nodes [first, last)."""
-        low, high = self._edges[first], self._edges[last]
-        rows = records(rounded(self._table.iloc[low:high]))
-        edges = self._edges[first : last + 1] - low
-        return [rows[a:b] for a, b in pairwise(edges)]
+        low, high = int(self._edges[first]), int(self._edges[last])
+        columns = [_listed(values[low:high], missing[low:high]) for values, missing in self._columns.values()]
+        rows = [dict(zip(self._columns, row, strict=True)) for row in zip(*columns, strict=True)]
+        return [rows[a:b] for a, b in pairwise(self._edges[first : last + 1] - low)]
+
+
+def _as_arrays(column: pd.Series, order: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Values and which are missing, in the order given."""
+    missing = column.isna().to_numpy(bool)[order]
+    if pd.api.types.is_bool_dtype(column.dtype):
+        return column.to_numpy(bool, na_value=False)[order], missing
+    if pd.api.types.is_integer_dtype(column.dtype):
+        return column.to_numpy(np.int64, na_value=0)[order], missing
+    if pd.api.types.is_float_dtype(column.dtype):
+        return column.to_numpy(np.float64, na_value=np.nan)[order], missing
+    return column.to_numpy(object)[order], missing
+
+
+def _listed(values: np.ndarray, missing: np.ndarray) -> list:
+    listed = values.tolist()
+    if values.dtype.kind == "f":
+        listed = [rounded(value) for value in listed]
+    if missing.any():
+        listed = [None if gone else value for value, gone in zip(listed, missing.tolist(), strict=True)]
+    return listed

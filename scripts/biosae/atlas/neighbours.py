@@ -10,7 +10,8 @@ Floor: 2 x nodes^2 x channels operations, and a look at nodes^2 values of each k
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterable
+from itertools import pairwise
 
 import numpy as np
 from scipy import sparse
@@ -18,64 +19,56 @@ from scipy import sparse
 from biosae.cli import progress
 
 MOST = 10  # neighbours of each kind
-DECIMALS = 5
+_SCALE = 100_000  # values to 5 decimals
 _BLOCK_VALUES = 2**23  # of nodes x nodes that are held at once, 4 bytes each and a few copies
 
 Neighbours = list[list[list]]  # of each node: [row, value], nearest first
 
 
-def nearest(values: np.ndarray, first: int, most: int = MOST) -> Neighbours:
-    """The largest positive values of each row, the node itself left out.
-
-    Args:
-        values: (b, n) similarity of the nodes first, first + 1, … to all nodes.
-        first: row of the first of them.
-    """
-    scale = 10**DECIMALS
-    whole = np.rint(values * scale).astype(np.int32)
-    whole[np.arange(len(whole)), first + np.arange(len(whole))] = 0
-    n = whole.shape[1]
-    least = np.partition(whole, n - most, axis=1)[:, n - most] if n > most else np.zeros(len(whole), np.int32)
-    found = []
-    for row, limit in zip(whole, np.maximum(least, 1), strict=True):
-        columns = np.flatnonzero(row >= limit)
-        columns = columns[np.argsort(-row[columns], kind="stable")][:most]
-        found.append([[int(column), int(row[column]) / scale] for column in columns])
-    return found
-
-
-def _in_blocks(n: int, what: str, compare: Callable[[slice], tuple[np.ndarray, ...]]) -> list[Neighbours]:
-    """``nearest`` of every kind of similarity that ``compare`` gives for a block of rows."""
-    size = max(1, _BLOCK_VALUES // max(n, 1))
-    parts = []
-    for low in progress(range(0, n, size), what=what, unit="block"):
-        parts.append([nearest(values, low) for values in compare(slice(low, low + size))])
-    return [[row for part in kind for row in part] for kind in zip(*parts, strict=True)]
-
-
 def decoder_neighbours(directions: np.ndarray) -> Neighbours:
     """By cosine; ``directions`` (n, channels) are of length 1 or 0."""
-    if not len(directions):
-        return []
-    (found,) = _in_blocks(
-        len(directions), "decoder neighbours", lambda rows: (directions[rows] @ directions.T,)
-    )
+    n, found = len(directions), []
+    for rows in _blocks(n, "decoder neighbours"):
+        whole = _as_whole(directions[rows] @ directions.T)
+        whole[np.arange(len(whole)), rows.start + np.arange(len(whole))] = 0
+        least = np.partition(whole, n - MOST, axis=1)[:, n - MOST] if n > MOST else np.zeros(len(whole))
+        for values, limit in zip(whole, np.maximum(least, 1), strict=True):
+            columns = np.flatnonzero(values >= limit)
+            found.append(_nearest(columns, values[columns]))
     return found
 
 
 def locus_neighbours(incidence: sparse.csr_array) -> tuple[Neighbours, Neighbours]:
     """By co-activation (cosine) and by Jaccard index, of ``incidence`` (n, loci), zeros and ones."""
     n = incidence.shape[0]
-    if not n:
-        return [], []
-    loci = np.asarray(incidence.sum(axis=1), dtype=np.float32)
+    loci = np.asarray(incidence.sum(axis=1), dtype=np.float64)
     across = incidence.T.tocsr()
+    found: tuple[Neighbours, Neighbours] = ([], [])
+    for rows in _blocks(n, "locus neighbours"):
+        shared = sparse.csr_array(incidence[rows] @ across)
+        shared.sort_indices()
+        for row, (low, high) in enumerate(pairwise(shared.indptr), rows.start):
+            columns, both = shared.indices[low:high], shared.data[low:high]
+            columns, both = columns[columns != row], both[columns != row]
+            cosine = both / np.sqrt(loci[row] * loci[columns])
+            union = loci[row] + loci[columns] - both
+            for kind, values in zip(found, (cosine, both / union), strict=True):
+                kind.append(_nearest(columns, _as_whole(values)))
+    return found
 
-    def compare(rows: slice) -> tuple[np.ndarray, np.ndarray]:
-        shared = (incidence[rows] @ across).toarray().astype(np.float32)
-        own = loci[rows, None]
-        root = np.sqrt(np.maximum(own * loci, 1))
-        return shared / root, shared / np.maximum(own + loci - shared, 1)
 
-    coactivation, jaccard = _in_blocks(n, "locus neighbours", compare)
-    return coactivation, jaccard
+def _blocks(n: int, what: str) -> Iterable[slice]:
+    """All rows, so many at once that a block of them has room."""
+    size = max(1, _BLOCK_VALUES // max(n, 1))
+    starts = progress(range(0, n, size), what=what, unit="block")
+    return (slice(low, min(low + size, n)) for low in starts)
+
+
+def _as_whole(values: np.ndarray) -> np.ndarray:
+    return np.rint(values * _SCALE).astype(np.int32)
+
+
+def _nearest(columns: np.ndarray, whole: np.ndarray) -> list[list]:
+    """The largest positive values, of equal ones the lower column first; ``columns`` ascend."""
+    order = np.argsort(-whole, kind="stable")[:MOST]
+    return [[int(columns[at]), int(whole[at]) / _SCALE] for at in order if whole[at] > 0]

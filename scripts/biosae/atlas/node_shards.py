@@ -56,9 +56,34 @@ def rows_of_nodes(data: RunData) -> NodeRows:
         ContractError: a match names a motif that motifs.tsv does not hold, or a target that the database does
             not.
     """
-    n_nodes, counts = len(data.nodes), {}
+
+    def by_node(table: pd.DataFrame, columns: list[str]) -> RowsOfNodes:
+        return RowsOfNodes(table[columns], data.row_of(table["node"]), len(data.nodes))
+
     motifs = data.motifs.sort_values(["rank", "motif"], kind="stable")
-    strange = data.matches.loc[~data.matches["query"].isin(motifs["motif_id"]), "query"]
+    shown, targets = _shown_matches(data)
+    counts = {f"matches beyond the best {MOST_MATCHES} of a motif": len(data.matches) - len(shown)}
+    parts = {}
+    for name in ("overlaps", "repeats"):
+        table = getattr(data, name).sort_values(["rank", "q_value", "p_value"], kind="stable")
+        first = _first_of_each(table, ["rank"], MOST_ROWS)
+        parts[name] = by_node(first, [column for column in first if column not in ("rank", "node")])
+        what = f"rows of {name}.tsv beyond the {MOST_ROWS} of lowest q of a node"
+        counts[what] = len(table) - len(first)
+    return NodeRows(
+        by_node(motifs, ["motif_id", *_MOTIF]),
+        parts["overlaps"],
+        parts["repeats"],
+        by_node(shown, ["query", "number", "target_promiscuous", *_MATCH]),
+        data.matches.groupby("query").size().to_dict(),
+        targets,
+        counts,
+    )
+
+
+def _shown_matches(data: RunData) -> tuple[pd.DataFrame, list[tuple[int, str]]]:
+    """The best matches of each motif with ``number`` of their target, and ``NodeRows.targets``."""
+    strange = data.matches.loc[~data.matches["query"].isin(data.motifs["motif_id"]), "query"]
     if len(strange):
         raise ContractError(
             "matches.tsv names motifs that motifs.tsv does not hold",
@@ -68,29 +93,11 @@ def rows_of_nodes(data: RunData) -> NodeRows:
         )
     matches = data.matches.sort_values(["query", "log10_p"], kind="stable")
     shown = _first_of_each(matches, ["query"], MOST_MATCHES)
-    number = target_numbers(shown, data.targets, data.folder)
-    targets = sorted(set(zip(number.tolist(), shown["database"].tolist(), strict=True)))
+    number = target_numbers(shown, data.targets, data.folder).tolist()
+    pairs = list(zip(number, shown["database"].tolist(), strict=True))
+    targets = sorted(set(pairs))
     place = {target: at for at, target in enumerate(targets)}
-    pairs = zip(number.tolist(), shown["database"].tolist(), strict=True)
-    shown = shown.assign(number=[place[pair] for pair in pairs])
-    counts[f"matches beyond the best {MOST_MATCHES} of a motif"] = len(matches) - len(shown)
-    parts = {}
-    for name in ("overlaps", "repeats"):
-        table = getattr(data, name).sort_values(["rank", "q_value", "p_value"], kind="stable")
-        parts[name] = _first_of_each(table, ["rank"], MOST_ROWS)
-        counts[f"rows of {name}.tsv beyond the {MOST_ROWS} of lowest q of a node"] = len(table) - len(
-            parts[name]
-        )
-    return NodeRows(
-        *(
-            RowsOfNodes(t, data.row_of(t["node"]), n_nodes)
-            for t in (motifs, parts["overlaps"], parts["repeats"])
-        ),
-        RowsOfNodes(shown, data.row_of(shown["node"]), n_nodes),
-        data.matches.groupby("query").size().to_dict(),
-        targets,
-        counts,
-    )
+    return shown.assign(number=[place[pair] for pair in pairs]), targets
 
 
 def _first_of_each(table: pd.DataFrame, key: list[str], most: int) -> pd.DataFrame:
@@ -110,7 +117,7 @@ def target_numbers(matches: pd.DataFrame, targets: list[Motif], where: object = 
         for sign, read in (("+", motif), ("-", motif.reverse_complement())):
             known.setdefault((motif.id, motif.name or None, sign, read.likeliest_letters), number)
     names = ["target", "target_name", "orientation", "target_consensus"]
-    keys = [tuple(row.values()) for row in records(matches, names)]
+    keys = [tuple(row.values()) for row in records(matches[names])]
     lost = [key[0] for key in keys if key not in known]
     if lost:
         raise ContractError(
@@ -149,7 +156,7 @@ class Shards:
             node["n_top_with_motif"] = None if carry < 0 else [carry, of]
             node |= {"histogram": histograms[at], "background": self.data.background}
             for kind in ("overlaps", "repeats"):
-                node[kind] = [_without(entry, ("rank", "node")) for entry in tables[kind][at]]
+                node[kind] = tables[kind][at]
             node["neighbours"] = {kind: near[row] for kind, near in self.neighbours.items()}
             nodes.append(node)
         return encode({"atlas": self.atlas, "name": name, "first": first, "nodes": nodes}, arrays)
@@ -180,10 +187,6 @@ class Shards:
             }
             for motif in motifs
         ]
-
-
-def _without(entry: dict, keys: tuple[str, ...]) -> dict:
-    return {key: value for key, value in entry.items() if key not in keys}
 
 
 def _histograms(data: RunData, first: int, last: int) -> list[dict | None]:

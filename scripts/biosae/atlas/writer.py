@@ -44,7 +44,7 @@ class AtlasWriter:
         self._hashes: dict[str, str] = {}
 
     def write(self, pages: dict[str, bytes], genes: pd.DataFrame | None, made_by: dict) -> None:
-        """Write everything; ``pages`` are bytes by name, ``genes`` rows of a BED, None for no search by gene."""
+        """Write everything; ``pages`` are bytes by name, ``genes`` rows of a BED or None."""
         for name in ("data", "files"):
             (self._folder / name).mkdir()
         for name, content in pages.items():

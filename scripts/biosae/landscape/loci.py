@@ -12,6 +12,7 @@ Coordinates are 0-based, half-open.
 
 from __future__ import annotations
 
+import csv
 from pathlib import Path
 
 import numpy as np
@@ -46,9 +47,8 @@ def read_seqlets(run: Path, nodes: pd.DataFrame) -> pd.DataFrame:
     """
     path = run / "seqlets" / "seqlets.bed.gz"
     try:
-        table = pd.read_csv(
-            path, sep="\t", header=None, usecols=range(4), names=_BED_COLUMNS, dtype={"chrom": str}
-        )
+        options = {"usecols": range(4), "names": _BED_COLUMNS, "dtype": {"chrom": str}}
+        table = pd.read_csv(path, sep="\t", header=None, quoting=csv.QUOTE_NONE, **options)
         table = table.astype({"start": "int64", "end": "int64"})
     except pd.errors.EmptyDataError:
         table = pd.DataFrame({"chrom": [], "start": [], "end": [], "name": []})
