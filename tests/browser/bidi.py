@@ -176,7 +176,7 @@ class Browser:
 
     # ---- the protocol
 
-    def call(self, method: str, **params) -> dict:
+    def call(self, method: str, /, **params) -> dict:
         """Send one command and return its result; events that arrive meanwhile are kept."""
         self._count += 1
         number = self._count
