@@ -64,12 +64,17 @@ def _forget_positions(module: nn.Module, inputs: tuple[torch.Tensor, ...]) -> No
         module.positions = None
 
 
-def check_output_length(network: nn.Module, length_bp: int) -> None:
-    """Refuse an input length whose whole forward pass fails, or crops one bin too many.
+def check_outputs(network: nn.Module, length_bp: int, head: str = "human") -> None:
+    """Refuse what has no outputs: no such head, or a length whose pass fails or crops one bin too many.
 
     Raises:
-        ConfigError: not a multiple of 128, or too short or unevenly cropped for ``bins_to_return``.
+        ConfigError: no such head; not a multiple of 128; too short, or unevenly cropped, for ``bins_to_return``.
     """
+    if not hasattr(network, f"{head}_head"):
+        raise ConfigError(
+            f"This Borzoi has no {head} head, and so no outputs",
+            mend=f"set enable_{head}_head: true under model.arguments",
+        )
     if length_bp % MULTIPLE_BP:
         raise ConfigError(
             "Borzoi's outputs need an input length that is a multiple of 128",

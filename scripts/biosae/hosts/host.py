@@ -6,6 +6,7 @@ pass, so they are the same bit for bit. Channels are last, whatever the module's
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -18,6 +19,12 @@ from biosae.hosts.modules import find_module
 
 _PRECISIONS = ("float32", "tf32", "bfloat16")
 Replacement = Callable[[torch.Tensor], torch.Tensor]
+
+
+def probe_length(stride_bp: int, least_bp: int) -> int:
+    """A length in bases that no pool rounds down: a multiple of the stride and of 128 (seven halvings)."""
+    multiple = math.lcm(stride_bp, 128)
+    return -(-max(least_bp, 512) // multiple) * multiple
 
 
 class _Stop(Exception):
@@ -39,7 +46,7 @@ class Host:
         tracks_first: whether outputs are (n, tracks, bins), else (n, bins, tracks).
         bin_bp: bases a bin of the output; None: the input length over the number of bins.
         forward_options: further arguments of the network's forward pass.
-        check_length: refuses an input length of which no outputs can be had.
+        check_outputs: refuses a network or an input length of which no outputs can be had.
 
     Attributes:
         hooked: the module that is read.
@@ -56,7 +63,7 @@ class Host:
         tracks_first: bool = True,
         bin_bp: int | None = None,
         forward_options: dict | None = None,
-        check_length: Callable[[nn.Module, int], None] | None = None,
+        check_outputs: Callable[[nn.Module, int], None] | None = None,
     ) -> None:
         if precision not in _PRECISIONS:
             raise ConfigError("Unknown precision of a model", got=precision, expected=f"one of {_PRECISIONS}")
@@ -65,7 +72,7 @@ class Host:
         self.layer, self.stride_bp = layer, layer.stride_bp
         self.device, self.precision = torch.device(device), precision
         self.bin_bp, self._tracks_first = bin_bp, tracks_first
-        self._options, self._check_length = forward_options or {}, check_length
+        self._options, self._check_outputs = forward_options or {}, check_outputs
         self._channels_first = self._find_channels()
 
     def activations(self, onehot: torch.Tensor) -> torch.Tensor:
@@ -98,8 +105,8 @@ class Host:
             ContractError: the replacement has another shape.
         """
         self.check_input_length(onehot.shape[-1])
-        if self._check_length is not None:
-            self._check_length(self.module, onehot.shape[-1])
+        if self._check_outputs is not None:
+            self._check_outputs(self.module, onehot.shape[-1])
         calls = 0
 
         def hook(_module: nn.Module, _inputs: tuple, output: torch.Tensor) -> torch.Tensor | None:
@@ -162,8 +169,9 @@ class Host:
     def _find_channels(self) -> bool:
         """Whether channels stand before positions, by a short pass of a length that cannot be mistaken."""
         stride, channels = self.stride_bp, self.layer.channels
-        length = stride * (-(-4 * max(self.layer.window_bp, 128) // stride))
-        length += stride * (length // stride == channels)
+        length = probe_length(stride, 4 * self.layer.window_bp)
+        if length // stride == channels:
+            length *= 2
         shape = tuple(self._run_to_module(torch.zeros(1, 4, length)).shape)
         if len(shape) == 3 and channels in shape[1:]:
             return shape[1] == channels

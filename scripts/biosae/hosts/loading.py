@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 
@@ -68,7 +69,7 @@ def load_host(spec: HostSpec) -> Host:
         options = {
             "bin_bp": borzoi.BIN_BP,
             "forward_options": {"is_human": spec.head == "human"},
-            "check_length": borzoi.check_output_length,
+            "check_outputs": partial(borzoi.check_outputs, head=spec.head),
         }
     return Host(network, layer, device, spec.precision, **options)
 

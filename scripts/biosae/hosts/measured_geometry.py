@@ -14,7 +14,7 @@ import torch
 
 from biosae.errors import ConfigError, InputError
 from biosae.geometry import Layer
-from biosae.hosts.host import Host
+from biosae.hosts.host import Host, probe_length
 
 _INPUTS = 4
 _POSITIONS = 8  # of each input
@@ -48,7 +48,7 @@ def measure(host: Host, longest_bp: int = 65_536, seed: int = 0) -> Measured:
         ConfigError: an output position depends on no base, or the stride is no whole number.
     """
     stride = host.stride_bp
-    length = _rounded(max(4 * host.layer.window_bp, _SHORTEST_BP), stride)
+    length = probe_length(stride, max(4 * host.layer.window_bp, _SHORTEST_BP))
     while True:
         low, high, positions, n_positions = _supports(host, length, seed)
         touches = low.min() <= stride or high.max() >= length - stride
@@ -65,11 +65,6 @@ def measure(host: Host, longest_bp: int = 65_536, seed: int = 0) -> Measured:
     left = int((measured * positions - low).max())
     right = int((high - measured * positions).max())
     return Measured(measured, left, right, bool(touches))
-
-
-def _rounded(length: int, stride: int) -> int:
-    multiple = max(stride, 128)  # deep models halve the length seven times
-    return -(-length // multiple) * multiple
 
 
 def _supports(host: Host, length: int, seed: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, int]:

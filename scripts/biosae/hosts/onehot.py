@@ -46,12 +46,3 @@ def reverse_complement_letters(letters: np.ndarray) -> np.ndarray:
 def unknown(letters: np.ndarray) -> np.ndarray:
     """Which letters are not A, C, G or T, bool of the shape of ``letters``."""
     return ~_KNOWN[letters]
-
-
-def cut_letters(chromosome: np.ndarray, start: int, end: int) -> np.ndarray:
-    """Letters [start, end) of a chromosome (length,) uint8; N beyond its ends."""
-    letters = np.full(end - start, ord("N"), np.uint8)
-    low, high = max(start, 0), min(end, len(chromosome))
-    if low < high:
-        letters[low - start : high - start] = chromosome[low:high]
-    return letters
