@@ -1,7 +1,7 @@
 """Plan the extraction of an activation store: intervals.tsv and store.json, written before any file.
 
-Checks all that an extraction needs: weights that fit the model, the layer, its geometry by gradient, intervals
-against genome, stride and receptive field. extract_activations.py then writes the files of the plan.
+Checks all that an extraction needs: weights that fit the model, the layer and its geometry by gradient, the
+intervals against genome, stride and receptive field. extract_activations.py then writes the files.
 """
 
 from __future__ import annotations

@@ -4,8 +4,8 @@ A file is whole or not there. One that is there and was made by the same plan is
 was stopped goes on with the files that are missing. Letters are read and encoded in a thread while the model
 runs. Memory: one piece of a window through the model and one in the stored type, however long the window.
 
-Floor: the multiply-adds of the layers up to the one that is read, over every base and halo once, and the bytes
-of the store written once.
+Floor: the multiply-adds of the layers up to the one that is read, over every base and halo once, and the
+bytes of the store written once.
 """
 
 from __future__ import annotations
@@ -193,7 +193,7 @@ class _Writer:
         return letters if window.strand == "+" else reverse_complement_letters(letters)
 
     def _parts(self, window: Window, piece: Piece) -> Iterator[tuple[int, int, int, int]]:
-        """What a piece gives each row: (row, first position in it, first in the piece, number), forward order."""
+        """(row, first position in it, first in the piece, number) of what a piece gives, forward order."""
         first, end = piece.first, piece.end
         if window.strand == "-":
             positions = window.length_bp // self._halo.stride_bp

@@ -1,8 +1,8 @@
 """Long windows in pieces that fit in memory: each piece is given a halo of the receptive field.
 
 What a network computes at a position depends on the bases of its receptive field alone, and on the padding
-at the two ends of the window. So a piece that begins and ends a receptive field further out, or at the ends of
-the window, has the same numbers as the whole (to the last bits of a product: another length is summed in
+at the two ends of the window. So a piece that begins and ends a receptive field further out, or at the ends
+of the window, has the same numbers as the whole (to the last bits of a product: another length is summed in
 another order). Pieces begin at a multiple of the stride, so that pools pair the same bases.
 """
 

@@ -21,35 +21,61 @@ class MadeStore:
     """One store that is extracted.
 
     Attributes:
+        name: train, validation, encode, random_model/train or random_model/validation.
         folder: where it is written.
-        split: train, validation or encode.
         intervals: the BED that it is made from.
         weights: of the model.
     """
 
+    name: str
     folder: str
-    split: str
     intervals: str
     weights: str
 
 
+def extraction_folder(config: dict) -> str:
+    """The folder below which extracted stores lie."""
+    default = f"{config['results'].rstrip('/')}/{config['layer']['name']}/activations"
+    return (config["extract"]["folder"] or default).rstrip("/")
+
+
+def name_stores(config: dict) -> None:
+    """Fill ``activations`` with the folders of the stores that are extracted, where nothing else is named.
+
+    Called before the configuration is checked: what is not of its type is left to that.
+    """
+    extract, given = config.get("extract"), config.get("activations")
+    if not all(isinstance(one, dict) for one in (extract, config.get("layer"), given)):
+        return
+    if not isinstance(config["results"], str) or "name" not in config["layer"]:
+        return
+    folder = extraction_folder({**config, "extract": {"folder": None, **extract}})
+    for split in ("train", "validation"):
+        given.setdefault(split, f"{folder}/{split}")
+    if extract.get("encode") is not None and given.get("encode") == "train":
+        given["encode"] = f"{folder}/encode"
+    if extract.get("random_model_seed") is not None and given.get("random_model") is None:
+        names = ("train", "validation")
+        given["random_model"] = {split: f"{folder}/random_model/{split}" for split in names}
+
+
 def made_stores(config: dict) -> dict[str, MadeStore]:
-    """The stores that the workflow extracts, by folder; none without a section ``extract``."""
-    extract, given = config["extract"], config["activations"]
+    """The stores that the workflow extracts, by name; none without a section ``extract``."""
+    extract = config["extract"]
     if extract is None:
         return {}
-    found = [
-        MadeStore(given[split].rstrip("/"), split, extract[split], config["model"]["weights"])
-        for split in SPLITS
-        if extract[split] is not None
-    ]
-    if extract["random_model_seed"] is not None:
-        weights = f"random:{extract['random_model_seed']}"
-        found += [
-            MadeStore(folder.rstrip("/"), split, extract[split], weights)
-            for split, folder in (given["random_model"] or {}).items()
-        ]
-    return {store.folder: store for store in found}
+    folder, seed = extraction_folder(config), extract["random_model_seed"]
+    found = {
+        name: (extract[name], config["model"]["weights"]) for name in SPLITS if extract[name] is not None
+    }
+    if seed is not None:
+        found |= {f"random_model/{name}": (extract[name], f"random:{seed}") for name in SPLITS[:2]}
+    return {name: MadeStore(name, f"{folder}/{name}", *of) for name, of in found.items()}
+
+
+def store_numbers(config: dict) -> dict[str, range]:
+    """The numbers of the files of each store that is extracted, by its folder."""
+    return {store.folder: file_numbers(config, store) for store in made_stores(config).values()}
 
 
 def count_intervals(path: str | Path) -> int:
@@ -103,6 +129,15 @@ def settle(config: dict) -> None:
     config["activations"]["pad_bp"] = pad
 
 
+def weights_path(config: dict, weights: str | None = None) -> list[str]:
+    """The file of the model's weights (or of others), as the inputs of a rule; none where they are random."""
+    weights = weights or (config["model"] or {"weights": "random:"})["weights"]
+    path = Path(weights)
+    return (
+        [] if weights.startswith("random:") else [str(path / "model.safetensors" if path.is_dir() else path)]
+    )
+
+
 def _check_weights(weights: str) -> None:
     """Refuse weights that are neither there nor random, without PyTorch; the job says more of a file."""
     if weights.startswith("random:"):
@@ -120,23 +155,20 @@ def _check_weights(weights: str) -> None:
 
 
 def _check_stores(config: dict) -> None:
-    """Refuse stores that would be written twice, or that nothing is told of."""
-    extract, given = config["extract"], config["activations"]
-    if extract["random_model_seed"] is not None and given["random_model"] is None:
+    """Refuse folders in ``activations`` that are not those of the stores that are extracted."""
+    given, made = config["activations"], made_stores(config)
+    named = {"train": given["train"], "validation": given["validation"]}
+    if "encode" in made:
+        named["encode"] = given["encode"]
+    if "random_model/train" in made:
+        named |= {f"random_model/{split}": folder for split, folder in given["random_model"].items()}
+    wrong = {name: folder for name, folder in named.items() if folder.rstrip("/") != made[name].folder}
+    if wrong:
         raise ConfigError(
-            "extract.random_model_seed needs folders for the stores of the random model",
-            expected="activations.random_model: {train: FOLDER, validation: FOLDER}",
-        )
-    if extract["encode"] is not None and given["encode"] in ("train", "validation"):
-        raise ConfigError(
-            "extract.encode makes a third store, which activations.encode must name as a folder",
-            got=f"activations.encode: {given['encode']}",
-        )
-    wanted = sum(extract[split] is not None for split in SPLITS)
-    wanted += 2 * (extract["random_model_seed"] is not None)
-    if len(made_stores(config)) != wanted:
-        raise ConfigError(
-            "Two of the stores that are extracted lie in one folder", got=sorted(made_stores(config))
+            "Section activations names other folders than those that extract writes",
+            got=wrong,
+            expected={name: made[name].folder for name in wrong},
+            mend="leave these keys of activations out; extract.folder says where the stores lie",
         )
 
 
@@ -180,7 +212,7 @@ def plan_options(config: dict, store: MadeStore) -> list[str]:
     extract = config["extract"]
     words = {key: extract[key] for key in _OF_PLAN}
     words["files"] = len(file_numbers(config, store))
-    if store.split == "train":
+    if store.name.endswith("train"):
         words |= {key: extract[key] for key in ("strand", "subsample_share", "subsample_block")}
     return [
         word

@@ -68,7 +68,7 @@ def check_outputs(network: nn.Module, length_bp: int, head: str = "human") -> No
     """Refuse what has no outputs: no such head, or a length whose pass fails or crops one bin too many.
 
     Raises:
-        ConfigError: no such head; not a multiple of 128; too short, or unevenly cropped, for ``bins_to_return``.
+        ConfigError: no such head; not a multiple of 128; too short or unevenly cropped (``bins_to_return``).
     """
     if not hasattr(network, f"{head}_head"):
         raise ConfigError(
