@@ -32,6 +32,7 @@ def plan_store(spec: HostSpec, intervals: Path, genome_path: Path, output: Path,
         ConfigError: the model cannot be made, or what is asked for makes no sense.
         InputError: weights, intervals or genome are at fault, or the layer's geometry is not the claimed one.
     """
+    _refuse_leftovers(output, asked.files)
     genome = Genome(genome_path)
     bed = read_bed(intervals)
     # on the CPU: a plan needs no GPU, and is the same with one
@@ -71,6 +72,20 @@ def plan_store(spec: HostSpec, intervals: Path, genome_path: Path, output: Path,
     artefacts.write_table(rows, output / TABLE, "intervals", made_by)
     artefacts.write_json(output / DESCRIPTION, told)
     _log.info("%d rows in %d files", len(rows), asked.files)
+
+
+def _refuse_leftovers(output: Path, files: int) -> None:
+    """Refuse a folder with files that the plan has not: readers would find rows without an interval."""
+    own = {f"activations_{number}.h5" for number in range(files)}
+    beyond = sorted(path.name for path in output.glob("activations_*") if path.name not in own)
+    if beyond:
+        raise InputError(
+            "The folder of the store holds files that this plan has not",
+            where=output,
+            got=beyond,
+            expected=f"files 0 to {files - 1}",
+            mend="move them away: they were made by another plan",
+        )
 
 
 def _model(spec: HostSpec, host: Host) -> dict:
