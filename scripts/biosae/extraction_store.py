@@ -22,6 +22,7 @@ from biosae.hosts.weights import weights_hash
 _log = logging.getLogger(__name__)
 
 TABLE, DESCRIPTION = "intervals.tsv", "store.json"
+_LONGEST_BP = 65_536  # of an input that a layer is measured on
 _PROBE_BP = 4096  # length of the whole pass that looks how often a module runs
 
 
@@ -38,7 +39,7 @@ def plan_store(spec: HostSpec, intervals: Path, genome_path: Path, output: Path,
     # on the CPU: a plan needs no GPU, and is the same with one
     host = load_host(replace(spec, device="cpu", precision="float32"))
     windows = plan_windows(bed, asked, host.layer, genome, intervals)
-    measured = measure(host)
+    measured = measure(host, min(_LONGEST_BP, int((windows["end"] - windows["start"]).iloc[0])))
     if warning := compare(host.layer, measured, output):
         _log.warning("%s", warning)
     _check_runs_once(host)

@@ -130,7 +130,7 @@ def test_the_other_strand_stands_in_forward_order(world, tmp_path):
 
 
 def test_a_position_of_the_other_strand_covers_its_own_bases(tmp_path):
-    """A letter changed at a base moves the positions around start + stride * j = that base, on both strands."""
+    """A changed letter moves only positions whose window holds it, on both strands."""
     genome = write_genome(tmp_path)
     world = (genome, write_bed(tmp_path, ("chr1", 200, 840)))
     before = rows(extract(world, tmp_path / "a", asked(strand="both")))

@@ -1,4 +1,4 @@
-"""The config sections model and extract: stores that are made, what is refused, options that programs read."""
+"""The config sections model and extract: stores that are made, what is refused, options of programs."""
 
 import argparse
 from pathlib import Path
@@ -92,7 +92,7 @@ def test_there_are_no_more_files_than_intervals(load):
 def test_the_padding_of_the_store_follows(load, keep, pad):
     full = load(extract={"keep": keep, "context_bp": 64})
     assert full["activations"]["pad_bp"] == pad
-    with pytest.raises(ConfigError, match="activations.pad_bp is not what the extraction keeps"):
+    with pytest.raises(ConfigError, match=r"activations\.pad_bp is not what the extraction keeps"):
         load(extract={"keep": keep, "context_bp": 64}, activations={"pad_bp": 128})
 
 
