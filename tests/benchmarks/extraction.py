@@ -115,13 +115,13 @@ def measure(
             f", {100 * flops / arguments.peak_tflops / 1e12:.1f} % of peak" if arguments.peak_tflops else ""
         )
         outside = 100 * (1 - spent.seconds / wall)
-        print(
-            f"{arguments.layer}, pieces of {piece} bp: {bases / wall:,.0f} bases/s wall, {bases / cpu:,.0f} a CPU"
+        rates = (
+            f"{bases / wall:,.0f} bases/s, {bases / cpu:,.0f} a CPU second, {arguments.windows / wall:.3g}"
         )
         print(
-            f"  second, {arguments.windows / wall:.3g} windows/s, {outside:.1f} % of the wall time outside the model"
+            f"{arguments.layer}, pieces of {piece} bp: {rates} windows/s, {flops / 1e9:,.0f} GFLOP/s{share};"
         )
-        print(f"  {flops / 1e9:,.0f} GFLOP/s{share}")
+        print(f"  {outside:.1f} % of the wall time outside the model")
     compare(folder, host, spec, world, arguments)
 
 
