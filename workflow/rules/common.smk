@@ -54,6 +54,9 @@ TRUTH = [
         "annotations.bed",
     )
 ]
+# stores that the workflow extracts itself, and the numbers of their files
+EXTRACTED = configuration.store_numbers(CONFIG)
+MADE = configuration.made_stores(CONFIG)
 CHUNKS = range(CONFIG["motifs"]["chunks"])
 PAD = ["--pad-bp", str(CONFIG["activations"]["pad_bp"])]
 DEVICE = ["--device", CONFIG["sae"]["device"]]
@@ -91,9 +94,28 @@ def store(folder):
     """The files of an activation store, known before any of them is made when the demo makes them."""
     if CONFIG["synthetic"] and folder.startswith(f"{SYNTHETIC}/activations/"):
         return synthetic_store(folder.removeprefix(f"{SYNTHETIC}/activations/").rstrip("/"))
+    if folder.rstrip("/") in EXTRACTED:
+        return extracted_store(folder.rstrip("/"))
     if folder.startswith(f"{PERMUTED}/"):
         return [f"{folder}/activations_0.h5", f"{folder}/intervals.tsv"]
     return list(listed(folder))
+
+
+def extracted_store(folder):
+    """The files of a store that extraction.smk makes."""
+    files = [f"{folder}/activations_{number}.h5" for number in EXTRACTED[folder]]
+    return [*files, f"{folder}/intervals.tsv", f"{folder}/store.json"]
+
+
+def weights_of_store(wildcards):
+    """The file of weights of a store, where it has one."""
+    return configuration.weights_path(CONFIG, MADE[wildcards.store].weights)
+
+
+def model_of_store(wildcards):
+    """Options that describe the model and its layer, with the weights of a store."""
+    weights = MADE[wildcards.store].weights
+    return configuration.model_options(CONFIG, weights) + configuration.layer_options(CONFIG)
 
 
 @cache
@@ -257,6 +279,8 @@ EVERY_SAE += [
     for name in ("training_curve", "umap", "jaccard", "overlaps")
     for kind in ("svg", "png")
 ]
+if CONFIG["tracks"]["top_nodes"] or CONFIG["tracks"]["nodes"]:
+    EVERY_SAE += [f"tracks/{name}" for name in ("hub.txt", "igv_session.xml", "tracks.tsv")]
 FINAL = [f"{LAYER_DIR}/statistics.h5", *per_run(*EVERY_RUN)]
 FINAL += [f"{LAYER_DIR}/{run}/{name}" for run in SAES for name in EVERY_SAE]
 FINAL += [f"{LAYER_DIR}/{run}/{name}" for run in SEEDED for name in ("stability.tsv", "stability_pairs.tsv")]
