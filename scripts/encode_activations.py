@@ -32,9 +32,9 @@ def main() -> None:
 
     from biosae.activations import ActivationStore
     from biosae.checkpoint import load_checkpoint
+    from biosae.devices import find_device
     from biosae.encoding import encode_part, encoding_notes, sequence_share, write_encoded
     from biosae.geometry import Layer
-    from biosae.runs import find_device
 
     torch.set_num_threads(arguments.threads)
     settings = {"top_per_part": arguments.top_per_part, "parts_per_sequence": arguments.parts_per_sequence}

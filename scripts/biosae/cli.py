@@ -45,7 +45,7 @@ def add_threads(parser: argparse.ArgumentParser) -> None:
 def add_layer(parser: argparse.ArgumentParser) -> None:
     """Add the options that name a layer; ``layer_of`` reads them back."""
     parser.add_argument(
-        "--layer", default="conv1d_2", help="name of the layer; Borzoi's conv1d_1 to conv1d_4 are known"
+        "--layer", default="conv1d_2", help="name of the layer; Borzoi's conv1d_1 to conv1d_5 are known"
     )
     for name, text in (
         ("channels", "number of channels"),

@@ -13,6 +13,16 @@ import yaml
 from biosae.config_inputs import check_inputs, check_results, data_store, encoded_store, store_files
 from biosae.config_schema import complete, refuse_faults
 from biosae.errors import ConfigError
+from biosae.extraction_config import (
+    extraction_folder,
+    made_stores,
+    model_options,
+    name_stores,
+    plan_options,
+    settle,
+    store_numbers,
+    weights_path,
+)
 from biosae.recipes import Recipe, recipe_of
 from biosae.roles import DATA, SHAPELESS, TRAINED_KINDS, TRAINED_ROLES
 from biosae.run_grid import layer_of, nulls_of, runs, siblings_of
@@ -26,11 +36,17 @@ __all__ = [
     "check_results",
     "data_store",
     "encoded_store",
+    "extraction_folder",
     "layer_of",
+    "made_stores",
+    "model_options",
     "nulls_of",
+    "plan_options",
     "runs",
     "siblings_of",
     "store_files",
+    "store_numbers",
+    "weights_path",
 ]
 
 
@@ -50,12 +66,14 @@ def load_config(config: dict, schema_path: Path) -> dict:
     """
     schema = read_yaml(schema_path)
     full = complete(config, schema)
+    name_stores(full)
     mend = "name a config with --configfile; config/README.md describes every key"
     refuse_faults(full, schema, "The configuration", mend)
     layer_of(full)  # an unknown geometry is a fault of the configuration too
     runs(full)
     _check_training(full["sae"])
     _check_baselines(full)
+    settle(full)
     return full
 
 

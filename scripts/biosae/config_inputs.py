@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 from biosae.errors import ConfigError
+from biosae.extraction_config import needed_files, store_numbers
 
 _FILE_NUMBER = re.compile(r"activations_(\d+)\.h5")
 
@@ -70,15 +71,16 @@ def _all_store_problems(config: dict, made: str) -> list[str]:
     """What is wrong with the stores; those below ``made`` the workflow makes itself."""
     stores = {f"activations.{split}": config["activations"][split] for split in ("train", "validation")}
     stores["activations.encode"] = encoded_store(config)
+    extracted = store_numbers(config)
     problems: list[str] = []
     if "random_model" in config["baselines"]:
         for split, folder in config["activations"]["random_model"].items():
             key = f"activations.random_model.{split}"
             stores[key] = folder
-            if folder.startswith(made) and not config["synthetic"]["random_model"]:
+            if config["synthetic"] and folder.startswith(made) and not config["synthetic"]["random_model"]:
                 problems.append(f"{key}: {folder} needs synthetic.random_model: true")
     for key, folder in stores.items():
-        if not folder.startswith(made):
+        if not folder.startswith(made) and folder.rstrip("/") not in extracted:
             problems += _store_problems(key, folder)
     return problems
 
@@ -97,6 +99,7 @@ def check_inputs(config: dict, made_here: str | None = None) -> None:
     made = str(made_here) + "/" if made_here else "\0"
     problems = _all_store_problems(config, made)
     files = {"genome": config["genome"], "matching.database": config["matching"]["database"]}
+    files |= needed_files(config)
     for index, entry in enumerate(config["landscape"]["annotations"]):
         files[f"landscape.annotations.{index}.path"] = entry["path"]
     problems += [

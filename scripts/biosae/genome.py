@@ -68,6 +68,15 @@ class Genome:
             return np.zeros((0, window_bp), dtype=np.uint8)
         return np.lib.stride_tricks.sliding_window_view(self.letters(chrom), window_bp)[start]
 
+    def segment(self, chrom: str, start: int, end: int) -> np.ndarray:
+        """Letters [start, end), (end - start,) uint8, N beyond the chromosome; nothing else is read."""
+        letters = np.full(end - start, ord("N"), np.uint8)
+        low, high = max(start, 0), min(end, self.lengths[chrom])
+        if low < high:
+            text = str(self._fasta[chrom][low:high]).encode("ascii", "replace")
+            letters[low - start : low - start + len(text)] = np.frombuffer(text, np.uint8)
+        return letters
+
     def with_other_letter(self, chrom: str, start: np.ndarray, window_bp: int) -> np.ndarray:
         """Which windows hold a letter other than A, C, G, T, (n,) bool."""
         others = np.flatnonzero(~_IS_BASE[self.letters(chrom)])

@@ -19,6 +19,7 @@ import torch
 from biosae import __version__, artefacts, cli
 from biosae.activations import ActivationStore
 from biosae.checkpoint import save_checkpoint
+from biosae.devices import find_device
 from biosae.distributed import ALONE, Ranks
 from biosae.errors import ConfigError, InputError
 from biosae.evaluation import evaluate, write_evaluation
@@ -76,15 +77,6 @@ class RunInputs:
                 mend="compute the statistics of this layer's store",
             )
         return normaliser_vectors(stats, normaliser)[:2]
-
-
-def find_device(name: str) -> torch.device:
-    """``auto`` is the GPU where there is one; ``cuda`` without one is a ConfigError."""
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    if name == "cuda" and not torch.cuda.is_available():
-        raise ConfigError("No CUDA device is visible", got="--device cuda", mend="use --device cpu or auto")
-    return torch.device(name)
 
 
 @dataclass(frozen=True)

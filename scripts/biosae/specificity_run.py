@@ -12,13 +12,13 @@ import torch
 from biosae.activations import ActivationStore
 from biosae.artefacts import read_table
 from biosae.checkpoint import load_checkpoint
+from biosae.devices import find_device
 from biosae.errors import ContractError, InputError
 from biosae.genome import Genome
 from biosae.geometry import Layer
 from biosae.motif_sample import MotifSample
 from biosae.motifs.formats import node_name, read_fasta, read_meme
 from biosae.node_table import best_motifs
-from biosae.runs import find_device
 from biosae.specificity import NodeMotif, Settings, counts_of, find_motifs, measure
 from biosae.stream_sample import cut_blocks, encode_blocks, letter_codes
 

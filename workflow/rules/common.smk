@@ -54,6 +54,8 @@ TRUTH = [
         "annotations.bed",
     )
 ]
+# stores that the workflow extracts itself, and the numbers of their files
+EXTRACTED = configuration.store_numbers(CONFIG)
 CHUNKS = range(CONFIG["motifs"]["chunks"])
 PAD = ["--pad-bp", str(CONFIG["activations"]["pad_bp"])]
 DEVICE = ["--device", CONFIG["sae"]["device"]]
@@ -91,9 +93,17 @@ def store(folder):
     """The files of an activation store, known before any of them is made when the demo makes them."""
     if CONFIG["synthetic"] and folder.startswith(f"{SYNTHETIC}/activations/"):
         return synthetic_store(folder.removeprefix(f"{SYNTHETIC}/activations/").rstrip("/"))
+    if folder.rstrip("/") in EXTRACTED:
+        return extracted_store(folder.rstrip("/"))
     if folder.startswith(f"{PERMUTED}/"):
         return [f"{folder}/activations_0.h5", f"{folder}/intervals.tsv"]
     return list(listed(folder))
+
+
+def extracted_store(folder):
+    """The files of a store that extraction.smk makes."""
+    files = [f"{folder}/activations_{number}.h5" for number in EXTRACTED[folder]]
+    return [*files, f"{folder}/intervals.tsv", f"{folder}/store.json"]
 
 
 @cache
