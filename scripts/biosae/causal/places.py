@@ -58,7 +58,9 @@ def read_places(run: Path, length_bp: int) -> tuple[pd.DataFrame, Layer]:
     origin = top["start"].to_numpy("int64") + layer.left_bp
     top["seqlet_start"] = layer.window(origin, np.int64(0), None if width == layer.window_bp else width)[0]
     top = top.drop_duplicates(["node", "chrom", "seqlet_start"])
-    found = seqlets.assign(node=nodes["node"].to_numpy()[seqlets["row"]], rank=nodes["rank"].to_numpy()[seqlets["row"]])
+    found = seqlets.assign(
+        node=nodes["node"].to_numpy()[seqlets["row"]], rank=nodes["rank"].to_numpy()[seqlets["row"]]
+    )
     keys = {"left_on": ["node", "chrom", "start"], "right_on": ["node", "chrom", "seqlet_start"]}
     found = found.merge(top, how="left", suffixes=("", "_top"), validate="one_to_one", **keys)
     if (lost := found["activation"].isna()).any():
