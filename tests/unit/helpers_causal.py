@@ -25,7 +25,7 @@ from biosae.top_activations import read_top_activations
 from unit.helpers_seqlets import random_dna, write_genome
 from unit.helpers_store import write_files
 
-SEQUENCE_BP, STRIDE, WORD_BP = 2048, 4, 10
+SEQUENCE_BP, STRIDE, WORD_BP = 1024, 4, 10
 
 
 class PlantedNetwork(nn.Module):
@@ -172,7 +172,7 @@ def finish_run(folder: Path, model: SAE, layer: Layer, genome: Genome, activatio
     return run
 
 
-def planted_world(folder: Path, n_words: int = 36, seed: int = 0) -> World:
+def planted_world(folder: Path, n_words: int = 24, seed: int = 0) -> World:
     """Words 0 and 1 are each other's reverse complement and drive track 0; 2 and 3 likewise track 1."""
     rng = np.random.default_rng(seed)
     words = ["".join(rng.choice(list("ACGT"), WORD_BP)) for _ in range(n_words)]

@@ -12,7 +12,7 @@ from biosae.artefacts import load_schema, read_table
 from biosae.causal import ablation
 from biosae.causal.changes import Directions, matched_controls
 from biosae.causal.law import MIN_CONTROLS, p_values
-from biosae.causal.passes import Passes, spread
+from biosae.causal.passes import Passes
 from biosae.causal.places import choose_nodes
 from biosae.causal.targets import Tracks
 from biosae.cli import progress
@@ -22,7 +22,6 @@ from biosae.motifs.significance import log10_of, q_values
 log = logging.getLogger(__name__)
 
 PART_TABLES = {"groups": "ablation_part", "doses": "ablation_doses", "tracks": "ablation_tracks"}
-SCALE_WINDOWS = 16  # windows that a track's standard deviation is taken over
 # activations of the store and of these passes differ by the store's float16, and near the ends of a window
 _MOST_DIFFERENCE = 0.1
 
@@ -33,6 +32,7 @@ def measure_part(
     directions: Directions,
     places: pd.DataFrame,
     tracks: Tracks,
+    scale: np.ndarray,
     settings: ablation.Settings,
     *,
     n_controls: int,
@@ -43,6 +43,7 @@ def measure_part(
 
     Args:
         places: what ``read_places`` returned.
+        scale: (tracks,) ``Passes.track_scale``; the same for all parts.
         n_controls: controls a node.
         nodes: nodes to take out; None takes all kept nodes. Controls are of all kept nodes.
         part: (i, n): every n-th node from the i-th.
@@ -52,8 +53,6 @@ def measure_part(
     """
     kept, wanted = choose_nodes(run, None), choose_nodes(run, nodes)
     controls = _controls(kept, directions, n_controls)
-    windows = places[["chrom", "window_start"]].drop_duplicates().itertuples(index=False, name=None)
-    scale = passes.track_scale(spread(list(windows), SCALE_WINDOWS))
     if (constant := int((scale == 0).sum())) > 0:
         log.warning("%d of %d tracks are constant: no effect on them is seen", constant, tracks.count)
     own = wanted.iloc[part[0] :: part[1]]
@@ -126,7 +125,7 @@ def join_parts(
 
     Returns:
         tables of schemas ablation, ablation_doses and ablation_tracks by name; and by group the degrees of freedom of
-        the law and the share of controls whose own p is below 0.05.
+        the law
 
     Raises:
         ContractError: parts hold a node twice, or nodes with different numbers of controls.
@@ -141,7 +140,7 @@ def join_parts(
     controls = np.array(squares, dtype=np.float64).reshape(len(groups), -1)
     groups["p_value"], about = np.nan, {}
     for name, rows in groups.groupby("group", sort=False).groups.items():
-        p, degrees = p_values(groups.loc[rows, "square"].to_numpy(), controls[rows])
+        p, degrees = p_values(groups.loc[rows, "square"].to_numpy(), controls[rows], controls.size)
         groups.loc[rows, "p_value"] = p
         about[str(name)] = {"degrees_of_freedom": None if np.isnan(degrees) else degrees, "nodes": len(rows)}
     tested = groups["p_value"].notna()

@@ -28,11 +28,13 @@ class Directions:
         self.normalised = torch.from_numpy(model.decoder_directions()).to(device)
         self.norms = self.normalised.norm(dim=1)
 
+    @torch.no_grad()
     def activations(self, rows: Tensor, node: int) -> Tensor:
         """The node's activation in raw rows (n, channels), (n,) float32; 0 where it is not active."""
         values, indices = self.model.encode(rows)
         return torch.where(indices == node, values, 0).sum(dim=1)
 
+    @torch.no_grad()
     def unit_change(self, rows: Tensor, node: int, size_of: int | None = None) -> Tensor:
         """What one unit of the node adds to raw rows (n, channels) that it is decoded at, (n, channels).
 

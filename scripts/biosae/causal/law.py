@@ -10,7 +10,8 @@ Stat. Assoc. 99:96, 2004, section 4). The family: effects of many small parts ar
 squares of Gaussians, which is close to a scaled chi-square of some degrees of freedom (Satterthwaite, Biometrics
 Bull. 2:110, 1946); these are what is fitted. The medians' own scatter is part of the law.
 
-A p is never below 1 / (1 + controls of the family): what no number of controls could show is not claimed.
+A p is never below 1 / (1 + controls of the run, over all groups): what so many controls could not show by being
+counted is not claimed.
 """
 
 from __future__ import annotations
@@ -46,7 +47,8 @@ def survival(ratio: np.ndarray, degrees: float, k: int) -> np.ndarray:
     tails = np.maximum(_tails(degrees, k), np.finfo(float).tiny)
     with np.errstate(divide="ignore"):
         place = np.log(np.asarray(ratio, dtype=np.float64))
-    return np.exp(np.interp(place, np.log(_GRID), np.log(tails)))
+    found = np.exp(np.interp(place, np.log(_GRID), np.log(tails)))
+    return np.where(np.isneginf(place), 1.0, found)
 
 
 def _tails(degrees: float, k: int) -> np.ndarray:
@@ -74,12 +76,13 @@ def fit_degrees(ratios: np.ndarray, k: int) -> float:
     return float(np.exp(bounds.mean()))
 
 
-def p_values(own: np.ndarray, controls: np.ndarray) -> tuple[np.ndarray, float]:
+def p_values(own: np.ndarray, controls: np.ndarray, n_controls: int) -> tuple[np.ndarray, float]:
     """p of each node of one group of tracks.
 
     Args:
         own: S of each node, (n,).
         controls: S of its controls, (n, K).
+        n_controls: controls of all nodes and groups, which bound p from below.
 
     Returns:
         p (n,), nan where K is below ``MIN_CONTROLS``; and the degrees of freedom of the law.
@@ -91,8 +94,7 @@ def p_values(own: np.ndarray, controls: np.ndarray) -> tuple[np.ndarray, float]:
     median = lower_median(controls)
     with np.errstate(divide="ignore", invalid="ignore"):
         ratio = np.where(own > 0, own / median, 0.0)
-    least = 1 / (1 + controls.size)
-    return np.clip(survival(ratio, degrees, k), least, 1.0), degrees
+    return np.clip(survival(ratio, degrees, k), 1 / (1 + n_controls), 1.0), degrees
 
 
 def _interquartile_range(degrees: float, k: int) -> float:

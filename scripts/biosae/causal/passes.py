@@ -24,6 +24,7 @@ log = logging.getLogger(__name__)
 
 # from the layer's output of one window, (positions, channels), to positions (p,) and what is added there (p, channels)
 Change = Callable[[Tensor], tuple[Tensor, Tensor]]
+SCALE_WINDOWS = 16  # windows that a track's standard deviation is taken over
 _KEPT_WINDOWS = 512  # sums of unchanged windows that are kept: 8 bytes a track
 
 
@@ -56,7 +57,13 @@ class Passes:
     def outputs(self, onehot: np.ndarray, replace=None) -> Tensor:
         """Output tracks (n, bins, tracks) of windows (n, 4, input_bp), as ``Host.outputs``."""
         self.count += len(onehot)
-        return self.host.outputs(torch.from_numpy(onehot), replace)
+
+        def in_float32(layer: Tensor) -> Tensor:
+            # the host's autocast is for the host: the dictionary keeps its own type
+            with torch.autocast(self.host.device.type, enabled=False):
+                return replace(layer)
+
+        return self.host.outputs(torch.from_numpy(onehot), replace and in_float32)
 
     def sums(self, onehot: np.ndarray, replace=None) -> np.ndarray:
         """Sum over bins of each track, float64 (n, tracks), of any number of windows."""
