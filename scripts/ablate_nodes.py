@@ -1,7 +1,7 @@
 """Take nodes out of the network's layer at their seqlets, and put other directions in their place.
 
-Writes one part of the nodes, --part I of --of N: groups.tsv, doses.tsv and tracks.tsv in the folder of the part;
-join_ablation.py makes the results of all parts. Numbers do not depend on the number of parts.
+Writes one part of the nodes, --part I of --of N: groups.tsv, doses.tsv and tracks.tsv in the folder of the
+part; join_ablation.py makes the results of all parts. Numbers do not depend on the number of parts.
 """
 
 from __future__ import annotations

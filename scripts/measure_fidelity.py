@@ -1,4 +1,4 @@
-"""Put a dictionary's reconstruction in the layer's place and compare the network's outputs with the whole network's."""
+"""Put a dictionary's reconstruction in the layer's place: how much of the network's outputs is left."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Shuffle the windows of nodes' seqlets in their place, dinucleotides kept, and read nodes and outputs again."""
+"""Shuffle the windows of nodes' seqlets in place, dinucleotides kept, and read nodes and outputs again."""
 
 from __future__ import annotations
 

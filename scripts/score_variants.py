@@ -1,4 +1,4 @@
-"""Variants of a VCF in the network: reference and alternative, both strands, change of kept nodes and of outputs."""
+"""Variants of a VCF in the network: both alleles, both strands, change of kept nodes and of outputs."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from biosae.causal.options import add_causal_options, open_network
 
 
 def main() -> None:
-    """Parse, read the VCF, open the network, score, write variants.tsv, variant_nodes.tsv, variant_tracks.tsv."""
+    """Parse, read the VCF, open the network, score, write variants.tsv and the tables of nodes and tracks."""
     parser = cli.program(__doc__)
     add_causal_options(parser)
     add = parser.add_argument

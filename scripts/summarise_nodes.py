@@ -8,6 +8,9 @@ from biosae import artefacts, cli
 from biosae.node_table import NODE_INPUTS, build_nodes
 
 
+TRACKS = "ablation_tracks.tsv"
+
+
 def main() -> None:
     """Parse, join, write."""
     parser = cli.program(__doc__)
@@ -25,6 +28,11 @@ def main() -> None:
         type=cli.existing_path,
         help="coactivation.tsv of the run; none where it was compared with no other",
     )
+    parser.add_argument(
+        "--ablation",
+        type=cli.existing_path,
+        help="ablation.tsv of the run, with ablation_tracks.tsv beside it; none where no node was taken out",
+    )
     parser.add_argument("--output", type=Path, required=True, help="nodes.tsv to write")
     arguments = parser.parse_args()
     paths = [arguments.run / name for name in NODE_INPUTS]
@@ -32,10 +40,14 @@ def main() -> None:
     tables = {name: artefacts.read_table(path, name) for path, name in zip(paths, schemas, strict=True)}
     other = {name: getattr(arguments, name) for name in ("stability", "coactivation")}
     read = {name: artefacts.read_table(path, name) for name, path in other.items() if path is not None}
+    if arguments.ablation is not None:
+        other |= {"ablation": arguments.ablation, "ablation_tracks": arguments.ablation.with_name(TRACKS)}
+        parts = [artefacts.read_table(other[name], name) for name in ("ablation", "ablation_tracks")]
+        read["ablation"] = tuple(parts)
     nodes = build_nodes(tables, arguments.significance, **read)
     settings = {"significance": arguments.significance}
     missing = {"stability": "one seed", "coactivation": "no other run"}
-    settings |= {name: missing[name] if path is None else path.name for name, path in other.items()}
+    settings |= {name: missing.get(name) if path is None else path.name for name, path in other.items()}
     given = [path for path in other.values() if path is not None]
     made_by = artefacts.provenance("summarise_nodes.py", settings, [*paths, *given])
     artefacts.write_table(nodes, arguments.output, "nodes", made_by)

@@ -25,8 +25,8 @@ import pandas as pd
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "scripts")]
 
-from biosae.artefacts import conform, load_schema, write_table
-from biosae.motifs.formats import Motif, write_meme
+from biosae.artefacts import conform, load_schema, write_table  # noqa: E402  (the path comes first)
+from biosae.motifs.formats import Motif, write_meme  # noqa: E402
 
 MOTIFS = 2  # a node
 HELD_OUT = 400  # seqlets a motif

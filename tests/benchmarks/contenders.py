@@ -22,12 +22,12 @@ for _folder in (ROOT / "scripts", ROOT / "tests" / "benchmarks"):
     if str(_folder) not in sys.path:
         sys.path.insert(0, str(_folder))
 
-import peers
-from published_step import LEARNING_RATE, PublishedSAE, PublishedStep
+import peers  # noqa: E402  (the paths come first)
+from published_step import LEARNING_RATE, PublishedSAE, PublishedStep  # noqa: E402
 
-from biosae.recipes import Recipe, Schedule, recipe_of
-from biosae.trainer import Trainer
-from biosae.training import new_model
+from biosae.recipes import Recipe, Schedule, recipe_of  # noqa: E402
+from biosae.trainer import Trainer  # noqa: E402
+from biosae.training import new_model  # noqa: E402
 
 GEMM_ROWS = 1024  # rows a product: the result stays in the cache, which measured best
 

@@ -31,13 +31,13 @@ import numpy as np
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "scripts"), str(ROOT / "tests" / "benchmarks")]
 
-import torch
-from planted_activations import PlantedActivations, mean_and_std, write_planted_store
+import torch  # noqa: E402  (the path comes first)
+from planted_activations import PlantedActivations, mean_and_std, write_planted_store  # noqa: E402
 
-from biosae.activations import ActivationStore
-from biosae.encoding import BLOCK_ROWS, encode_part
-from biosae.encoding_kernels import warm_up
-from biosae.model import SAE, SparseCodes
+from biosae.activations import ActivationStore  # noqa: E402
+from biosae.encoding import BLOCK_ROWS, encode_part  # noqa: E402
+from biosae.encoding_kernels import warm_up  # noqa: E402
+from biosae.model import SAE, SparseCodes  # noqa: E402
 
 QUARTERS = 4
 

@@ -25,9 +25,9 @@ import numpy as np
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "scripts"), str(ROOT / "tests" / "benchmarks")]
 
-import simulate_motifs as simulated
+import simulate_motifs as simulated  # noqa: E402  (the path comes first)
 
-from biosae.artefacts import load_schema, read_table, write_table
+from biosae.artefacts import load_schema, read_table, write_table  # noqa: E402
 
 POOL = 200_000  # windows that nodes draw from
 BACKGROUND = 20_000

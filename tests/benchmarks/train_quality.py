@@ -32,9 +32,9 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "scripts"), str(ROOT / "tests" / "benchmarks")]
 
-import numpy as np
-from planted_activations import PlantedActivations, write_planted_store
-from quality_rows import DEFAULT, PUBLISHED, PUBLISHED_FASTER, QUICK, ROWS, Row
+import numpy as np  # noqa: E402  (the paths come first)
+from planted_activations import PlantedActivations, write_planted_store  # noqa: E402
+from quality_rows import DEFAULT, PUBLISHED, PUBLISHED_FASTER, QUICK, ROWS, Row  # noqa: E402
 
 SEQUENCE = 8192  # positions of a sequence
 SETTINGS = ("positions", "channels", "directions", "expansion", "k", "store_positions", "evaluations")

@@ -29,7 +29,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "scripts"), str(ROOT / "tests" / "benchmarks")]
 
-from planted_activations import PlantedActivations, write_planted_store
+from planted_activations import PlantedActivations, write_planted_store  # noqa: E402  (the paths come first)
 
 SEQUENCE = 8192
 

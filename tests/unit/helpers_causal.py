@@ -31,7 +31,8 @@ SEQUENCE_BP, STRIDE, WORD_BP = 1024, 4, 10
 class PlantedNetwork(nn.Module):
     """Detectors of words, mixed into the channels of ``mixed``, read out again, summed into two tracks.
 
-    Track 0 needs the detectors of ``drivers[0]``, track 1 those of ``drivers[1]``; all others leak a little into both.
+    Track 0 needs the detectors of ``drivers[0]``, track 1 those of ``drivers[1]``; all others leak a little
+    into both.
     """
 
     def __init__(self, words: list[str], channels: int, drivers: list[list[int]], seed: int = 0):

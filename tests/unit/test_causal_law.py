@@ -1,4 +1,4 @@
-"""The null of the ablation: calibrated where nothing stands out, powerful where controls themselves matter."""
+"""The null of the ablation: calibrated where nothing stands out, not blind where controls matter."""
 
 from __future__ import annotations
 

@@ -1,17 +1,19 @@
 """Ablation and dose: what each output track loses when a node is taken out of the layer at its seqlets.
 
-For a node, in each of its windows (those that hold its strongest seqlets), at the positions of all its seqlets there,
-these changes go through the network, each on its own:
+For a node, in each of its windows (those that hold its strongest seqlets), at the positions of all its
+seqlets there, these changes go through the network, each on its own:
 
     own       the node's activation a is set to 0: -a times what a unit of it adds (``biosae.causal.changes``)
-    controls  the same at the same places with the directions of K other nodes, matched in activation and density and
-              made as large in normalised channels
+    controls  the same at the same places with the directions of K other nodes, matched in activation and
+              density and made as large in normalised channels
     moved     the node's own change, as a whole at another place of the same window
     doses     the node's activation is set to d * a
 
-The effect e of a change on a track in a window is the sum over bins of (unchanged - changed) output, in standard
-deviations of the track over bins, and for each position changed. Effects over windows: their mean. S of a group of
-tracks: mean over its tracks of the squared mean effect; sizes in tables are its square root. What counts as an
+The effect e of a change on a track in a window is the sum over bins of (unchanged - changed) output, in
+standard deviations of the track over bins, and for each position changed. Effects over windows: their mean.
+S of a group of
+tracks: mean over its tracks of the squared mean effect; sizes in tables are its square root. What counts as
+    an
 effect stands in ``biosae.causal.law``.
 
 Floor: 2 + K + doses (+ 1 for moved) passes of the network a node and window; ``biosae.causal.passes``.
@@ -79,7 +81,8 @@ class NodeEffects:
 
     Attributes:
         own: (W, tracks). controls: (W, K, tracks). moved: (W, tracks) or None. doses: (W, D, tracks).
-        positions: (W,) positions changed. stored, read: (W,) mean activation in the store and in these passes.
+        positions: (W,) positions changed. stored, read: (W,) mean activation in the store and in these
+            passes.
     """
 
     own: np.ndarray
@@ -151,7 +154,8 @@ class NodeChanges:
 
 
 def _other_place(positions: np.ndarray, n_positions: int, rng: np.random.Generator) -> int:
-    """A shift round the window after which no position changed is one that was; any other where there is none."""
+    """A shift round the window after which no position changed is one that was; any other where there is
+    none."""
     taken = set(positions.tolist())
     for shift in rng.permutation(np.arange(1, max(n_positions, 2))).tolist():
         if not taken & set(((positions + shift) % n_positions).tolist()):
@@ -229,7 +233,8 @@ def group_rows(node: dict, effects: NodeEffects, tracks: Tracks, settings: Setti
 
 
 def _against_controls(squares: np.ndarray, drawn: np.ndarray) -> dict:
-    """Size of the median control, and the ratio to it with its interval over windows; null where that is 0."""
+    """Size of the median control, and the ratio to it with its interval over windows; null where that is
+    0."""
     median = lower_median(squares[1:])
     found = {"control_size": np.sqrt(median)}
     if median > 0:

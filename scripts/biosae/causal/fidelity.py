@@ -1,15 +1,18 @@
-"""How much of the network's output is left when it reads a dictionary's reconstruction instead of its own layer.
+"""How much of the network's output is left when it reads a dictionary's reconstruction instead of its own
+layer.
 
-Windows of the store go through the network as they are, with the layer's output replaced by its reconstruction at
-every position, and with every position replaced by the channel means of the training store (mean-ablation: nothing of
-the sequence passes). With y a track of the whole network and z that of the spliced one, over all bins of all windows:
+Windows of the store go through the network as they are, with the layer's output replaced by its
+reconstruction at every position, and with every position replaced by the channel means of the training store
+(mean-ablation: nothing of the sequence passes). With y a track of the whole network and z that of the
+spliced one, over all bins of all windows:
 
     correlation     Pearson r of y and z
     variance_kept   1 - sum (y - z)^2 / sum (y - mean y)^2; below 0 where z is worse than y's own mean
-    recovered       1 - sum (y - z)^2 / sum (y - m)^2, m the track under mean-ablation: 1 is all, 0 what means do
+    recovered       1 - sum (y - z)^2 / sum (y - m)^2, m the track under mean-ablation: 1 is all, 0 what
+                    means do
 
-A track that is constant in the whole network has none of them. Sums are kept by window, so that intervals are over
-windows drawn with replacement. Floor: three passes a window, and one encoding of its positions.
+A track that is constant in the whole network has none of them. Sums are kept by window, so that intervals
+are over windows drawn with replacement. Floor: three passes a window, and one encoding of its positions.
 """
 
 from __future__ import annotations
@@ -106,7 +109,8 @@ class FidelitySums:
         return table.assign(n_windows=len(self._windows))
 
     def group_table(self, tracks: Tracks, draws: int, seed: int) -> pd.DataFrame:
-        """Rows of schema ``fidelity_groups``: mean over the tracks of each group, and over all, with intervals."""
+        """Rows of schema ``fidelity_groups``: mean over the tracks of each group, and over all, with
+        intervals."""
         rng = np.random.default_rng(seed)
         n = len(self._windows)
         drawn = [self.figures(weights * n) for weights in bootstrap_weights(n, draws, rng)]

@@ -1,4 +1,5 @@
-"""What the programs that test nodes in the network share: their options, and all inputs opened and checked."""
+"""What the programs that test nodes in the network share: their options, and all inputs opened and
+checked."""
 
 from __future__ import annotations
 
@@ -20,7 +21,8 @@ if TYPE_CHECKING:
 
 
 def add_causal_options(parser: argparse.ArgumentParser) -> None:
-    """Add the options that name a run, its network and how windows are fed; ``open_network`` reads them back."""
+    """Add the options that name a run, its network and how windows are fed; ``open_network`` reads them
+    back."""
     add = parser.add_argument
     add("--run", type=cli.existing_path, required=True, help="folder of the run")
     add("--genome", type=cli.existing_path, required=True, help="genome FASTA")

@@ -1,7 +1,7 @@
 """Whole passes of the network with its layer changed: many changes of one window in each batch.
 
-The layer's own output is changed inside the pass (``Host.outputs``), so no pass is spent on reading it, and nothing
-is added where nothing is changed. Of the outputs only the sum over bins of each track is kept.
+The layer's own output is changed inside the pass (``Host.outputs``), so no pass is spent on reading it, and
+nothing is added where nothing is changed. Of the outputs only the sum over bins of each track is kept.
 
 Floor: one pass a window and change, and one for a window as it is, which all changes of it share. A pass that
 changes the layer repeats all before it: of Borzoi at conv1d_2 about a quarter of the work.
@@ -22,7 +22,7 @@ from biosae.hosts.onehot import encode
 
 log = logging.getLogger(__name__)
 
-# from the layer's output of one window, (positions, channels), to positions (p,) and what is added there (p, channels)
+# from the layer's output of one window, (positions, channels), to positions (p,) and what is added (p, channels)
 Change = Callable[[Tensor], tuple[Tensor, Tensor]]
 SCALE_WINDOWS = 16  # windows that a track's standard deviation is taken over
 _KEPT_WINDOWS = 512  # sums of unchanged windows that are kept: 8 bytes a track
@@ -118,7 +118,8 @@ def _replacing(changes: Sequence[Change]):
 
 
 def spread(windows: Sequence[tuple[str, int]], count: int) -> list[tuple[str, int]]:
-    """``count`` of some windows, spread evenly over their sorted list without repeats; all if there are fewer."""
+    """``count`` of some windows, spread evenly over their sorted list without repeats; all if there are
+    fewer."""
     unique = sorted(set(windows))
     if len(unique) <= count:
         return unique

@@ -1,11 +1,15 @@
 """The sequence side: a seqlet's window is shuffled in its place, and the node and the tracks are read again.
 
-Shuffles keep every dinucleotide (``biosae.motifs.shuffle``); there are several draws of each. Beside each seqlet a
-window of the same width at a random place of the same input is shuffled as often: what any shuffle of so many bases
-does. Effects of a seqlet are means over draws of (unchanged - shuffled); tracks as in ``biosae.causal.ablation``, the
-sum over bins in standard deviations of the track, here a seqlet. The node is read at its seqlet's position.
+Shuffles keep every dinucleotide (``biosae.motifs.shuffle``); there are several draws of each. Beside each
+seqlet a
+window of the same width at a random place of the same input is shuffled as often: what any shuffle of so
+    many bases
+does. Effects of a seqlet are means over draws of (unchanged - shuffled); tracks as in
+``biosae.causal.ablation``, the sum over bins in standard deviations of the track, here a seqlet. The node is
+read at its seqlet's position.
 
-No p is given: a node's strongest windows are unusual sequence, and also a network with random weights may heed that
+No p is given: a node's strongest windows are unusual sequence, and also a network with random weights may
+    heed that
 more than other windows. The ablation is what tests a node. Floor: 1 + 2 x draws passes a node and window.
 """
 
@@ -36,7 +40,8 @@ _LETTERS = np.frombuffer(b"ACGTN", np.uint8)
 
 @dataclass(frozen=True)
 class Settings:
-    """windows, draws: seqlets a node and shuffles of each; bootstraps, seed: of intervals and of all draws."""
+    """windows, draws: seqlets a node and shuffles of each; bootstraps, seed: of intervals and of all
+    draws."""
 
     windows: int = 8
     draws: int = 5
@@ -107,7 +112,8 @@ def shuffle_node(
 
 
 def _other_start(at: int, width: int, input_bp: int, rng: np.random.Generator) -> int:
-    """Start of a window of that width that does not overlap [at, at + width); anywhere if there is no room."""
+    """Start of a window of that width that does not overlap [at, at + width); anywhere if there is no
+    room."""
     before, after = max(at - width + 1, 0), max(input_bp - at - 2 * width + 1, 0)
     if before + after == 0:
         return int(rng.integers(0, input_bp - width + 1))

@@ -1,9 +1,10 @@
 """Where the kept nodes' seqlets lie in the network's input: windows to feed, positions to change in them.
 
-A seqlet is a top activation of its node (``biosae.seqlets``), so it has an output position in a sequence of the
-store. The window fed to the network is centred on that sequence where the network takes more than it, and else is
-one of half-overlapping pieces of it, the one in whose middle the position lies best. All coordinates are 0-based,
-half-open, on the forward strand; a window may reach beyond its chromosome, where the network sees zeros.
+A seqlet is a top activation of its node (``biosae.seqlets``), so it has an output position in a sequence of
+the store. The window fed to the network is centred on that sequence where the network takes more than it,
+and else is one of half-overlapping pieces of it, the one in whose middle the position lies best. All
+coordinates are 0-based, half-open, on the forward strand; a window may reach beyond its chromosome, where
+the network sees zeros.
 """
 
 from __future__ import annotations

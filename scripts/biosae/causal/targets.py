@@ -35,9 +35,10 @@ def read_tracks(path: str | Path | None, n_tracks: int) -> Tracks:
     """The tracks of a network with ``n_tracks`` outputs.
 
     Args:
-        path: tab-separated with a header; columns identifier, description and group, others are ignored. A table
-            without ``group`` has the part of the description before its first colon as group (Borzoi's: CAGE,
-            DNASE, ATAC, CHIP, RNA). None: tracks are called track_0, track_1, ... and are one group, all.
+        path: tab-separated with a header; columns identifier, description and group, others are ignored. A
+            table without ``group`` has the part of the description before its first colon as group
+            (Borzoi's: CAGE, DNASE, ATAC, CHIP, RNA). None: tracks are called track_0, track_1, ... and are
+            one group, all.
 
     Raises:
         InputError: not such a table; another number of tracks; an empty or repeated identifier.

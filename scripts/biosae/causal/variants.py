@@ -1,10 +1,11 @@
 """Variants in the network: reference against alternative, both strands, change of each node and each track.
 
-The window is centred on the variant. The alternative window has its allele in the reference's place and is cut, or
-filled up from the genome, at its right end, so that both are as long. A node's activation of an allele is the largest
-over the layer's positions that read any of it (from one base before to one after, so that a deletion has some); on the
-reverse strand the window is turned and so are the positions. A track's change is the sum over its bins of alternative
-- reference, in the track's standard deviations. Floor: four passes a variant.
+The window is centred on the variant. The alternative window has its allele in the reference's place and is
+cut, or filled up from the genome, at its right end, so that both are as long. A node's activation of an
+allele is the largest over the layer's positions that read any of it (from one base before to one after, so
+that a deletion has some); on the reverse strand the window is turned and so are the positions. A track's
+change is the sum over its bins of alternative - reference, in the track's standard deviations. Floor: four
+passes a variant.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Variants from a VCF file (plain or gzip): the five columns that say what is where, read strictly.
 
-Nothing else of the format is needed here (no genotypes, no INFO), which is why no htslib is. Positions are 1-based in
-the file and 0-based here. A record with several alternatives is as many variants. Alleles that are no letters
-(``<DEL>``, ``*``, breakends, ``.``) have no sequence to feed: they are counted and left out.
+Nothing else of the format is needed here (no genotypes, no INFO), which is why no htslib is. Positions are
+1-based in the file and 0-based here. A record with several alternatives is as many variants. Alleles that
+are no letters (``<DEL>``, ``*``, breakends, ``.``) have no sequence to feed: they are counted and left out.
 """
 
 from __future__ import annotations
@@ -41,7 +41,8 @@ def read_vcf(
         DataFrame ``COLUMNS``, letters upper case; counts read, symbolic and reference_mismatch.
 
     Raises:
-        InputError: not a VCF; a line that is not one; an unknown chromosome; no variant; a mismatch to be refused.
+        InputError: not a VCF; a line that is not one; an unknown chromosome; no variant; a mismatch to be
+            refused.
     """
     records, symbolic = [], 0
     for place, chrom, start, name, ref, alternatives in _records(Path(path)):

@@ -20,9 +20,11 @@ def interval(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def within_window_p(sizes: np.ndarray, draws: int, rng: np.random.Generator) -> float:
     """Does the node stand out of its controls in one window after the other?
 
-    The node's label is given to one of the node and its controls at random, in each window anew. A window's sizes are
-    divided by their mean, so that one window with large effects does not decide. Directions that mean nothing keep
-    their size from window to window, so that this p is small for half of them: it says that windows agree, not that
+    The node's label is given to one of the node and its controls at random, in each window anew. A window's
+    sizes are divided by their mean, so that one window with large effects does not decide. Directions that
+    mean nothing keep
+    their size from window to window, so that this p is small for half of them: it says that windows agree,
+        not that
     the node is above what directions do (``biosae.causal.law``).
 
     Args:
