@@ -10,7 +10,7 @@ SLURM_TEST_JOBS ?= 4
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export PYTHONPATH :=
 
-.PHONY: demo selftest test test-slurm faults lint bench slurm-profile clean
+.PHONY: demo selftest borzoi borzoi-random test test-borzoi test-slurm faults lint bench slurm-profile clean
 
 demo: $(VENV)/installed
 	snakemake --profile profiles/local --configfile config/demo.yaml
@@ -21,8 +21,19 @@ selftest: $(VENV)/installed
 	snakemake --profile profiles/local --snakefile workflow/selftest/Snakefile --configfile config/selftest.yaml
 	cat results/selftest/summary.txt
 
+# Borzoi beside the rest, for extracting activations
+borzoi: $(VENV)/installed-borzoi
+
+# genome and intervals -> atlas, through a Borzoi with random weights: make borzoi-random GENOME=genome.fa
+borzoi-random: $(VENV)/installed-borzoi
+	snakemake --profile profiles/local --configfile config/borzoi_random.yaml --config genome='$(GENOME)'
+
 test: $(VENV)/installed
-	python -m pytest -n $(TEST_JOBS) --dist loadscope --ignore tests/slurm
+	python -m pytest -n $(TEST_JOBS) --dist loadscope --ignore tests/slurm -m "not borzoi"
+
+# what needs Borzoi: its layers and traps, and the whole path from a genome to an atlas
+test-borzoi: $(VENV)/installed-borzoi
+	python -m pytest -n $(TEST_JOBS) --dist loadscope --ignore tests/slurm -m borzoi
 
 # on a SLURM that the tests start on this machine (Debian: slurm-wlm munge slurmdbd mariadb-server); skipped without
 test-slurm: $(VENV)/installed
@@ -57,3 +68,7 @@ $(VENV)/installed: requirements.txt
 	$(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/python -m pip install --disable-pip-version-check $(PIP_ARGS) -r requirements.txt
 	touch $(VENV)/installed
+
+$(VENV)/installed-borzoi: $(VENV)/installed requirements-borzoi.txt
+	$(VENV)/bin/python -m pip install --disable-pip-version-check $(PIP_ARGS) -r requirements-borzoi.txt
+	touch $(VENV)/installed-borzoi

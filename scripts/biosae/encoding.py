@@ -178,6 +178,7 @@ def _check(model: Encoder, store: ActivationStore, settings: dict[str, int], spa
     if not 0 <= span[0] <= span[1] <= store.n_sequences:
         expected = f"0 <= first <= last <= {store.n_sequences}"
         raise ConfigError("The store has no such range of sequences", got=span, expected=expected)
+    _check_strand(store)
     if model.channels != store.channels:
         raise InputError(
             "The checkpoint was trained on another number of channels than the store has",
@@ -185,6 +186,17 @@ def _check(model: Encoder, store: ActivationStore, settings: dict[str, int], spa
             got=f"{store.channels} channels in the store",
             expected=f"{model.channels} channels",
             mend="encode the layer that the checkpoint was trained on",
+        )
+
+
+def _check_strand(store: ActivationStore) -> None:
+    reverse = int((store.intervals["strand"] == "-").sum())
+    if reverse:
+        raise InputError(
+            "Nodes are read from forward strands, from which their seqlets are cut",
+            where=store.folder,
+            got=f"{reverse} of {store.n_sequences} sequences of strand -",
+            mend="encode a store of forward strands; one of both serves for training",
         )
 
 

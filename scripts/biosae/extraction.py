@@ -24,6 +24,7 @@ import h5py
 import numpy as np
 import pandas as pd
 import torch
+from torch.nn.functional import pad
 
 from biosae import __version__, artefacts
 from biosae.cli import progress
@@ -153,7 +154,7 @@ class _Writer:
         self._host, self._piece_bp = host, piece_bp
         self._positions, self._dtype = told["window"]["positions"], told["dtype"]
         self._shape = (self._positions, layer.channels)
-        self._forward_seconds = 0.0
+        self._forward_seconds, self._lacking = 0.0, 0
 
     def write(self, path: Path, rows: pd.DataFrame, genome: Genome, note: str) -> None:
         """Write one file, atomically."""
@@ -222,16 +223,17 @@ class _Writer:
             torch.cuda.synchronize(self._host.device)
         self._forward_seconds += time.perf_counter() - began
         kept = found[:, piece.skip : piece.skip + piece.end - piece.first]
-        if kept.shape[1] != piece.end - piece.first:
-            raise ContractError(
-                f"Layer '{self._host.layer.name}' gives fewer positions than its input has strides",
-                got=f"{found.shape[1]} for {onehot.shape[-1]} bp",
-                expected=f"at least {piece.skip + piece.end - piece.first}",
-                mend="a network without padding needs a context of its receptive field, and keep: core",
-            )
-        return kept
+        self._lacking = piece.end - piece.first - kept.shape[1]
+        # a network without padding has none at the end of a window: no row may want them
+        return kept if not self._lacking else pad(kept, (0, 0, 0, self._lacking), value=torch.nan)
 
     def _refuse(self, stored: torch.Tensor, window: Window, row: int, into: int, path: Path) -> None:
+        if self._lacking:
+            raise ContractError(
+                f"Layer '{self._host.layer.name}' gives fewer positions than its input has strides",
+                got=f"{self._lacking} too few at the end of {window.length_bp} bp",
+                mend="a network without padding needs a context of its receptive field, and keep: core",
+            )
         position, channel = (int(value) for value in torch.nonzero(~torch.isfinite(stored))[0])
         raise InputError(
             f"An activation cannot be held as {self._dtype}, or is no number",

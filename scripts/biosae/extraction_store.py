@@ -22,6 +22,7 @@ from biosae.hosts.weights import weights_hash
 _log = logging.getLogger(__name__)
 
 TABLE, DESCRIPTION = "intervals.tsv", "store.json"
+_LONGEST_BP = 65_536  # of an input that a layer is measured on
 _PROBE_BP = 4096  # length of the whole pass that looks how often a module runs
 
 
@@ -32,12 +33,13 @@ def plan_store(spec: HostSpec, intervals: Path, genome_path: Path, output: Path,
         ConfigError: the model cannot be made, or what is asked for makes no sense.
         InputError: weights, intervals or genome are at fault, or the layer's geometry is not the claimed one.
     """
+    _refuse_leftovers(output, asked.files)
     genome = Genome(genome_path)
     bed = read_bed(intervals)
     # on the CPU: a plan needs no GPU, and is the same with one
     host = load_host(replace(spec, device="cpu", precision="float32"))
     windows = plan_windows(bed, asked, host.layer, genome, intervals)
-    measured = measure(host)
+    measured = measure(host, min(_LONGEST_BP, int((windows["end"] - windows["start"]).iloc[0])))
     if warning := compare(host.layer, measured, output):
         _log.warning("%s", warning)
     _check_runs_once(host)
@@ -71,6 +73,20 @@ def plan_store(spec: HostSpec, intervals: Path, genome_path: Path, output: Path,
     artefacts.write_table(rows, output / TABLE, "intervals", made_by)
     artefacts.write_json(output / DESCRIPTION, told)
     _log.info("%d rows in %d files", len(rows), asked.files)
+
+
+def _refuse_leftovers(output: Path, files: int) -> None:
+    """Refuse a folder with files that the plan has not: readers would find rows without an interval."""
+    own = {f"activations_{number}.h5" for number in range(files)}
+    beyond = sorted(path.name for path in output.glob("activations_*") if path.name not in own)
+    if beyond:
+        raise InputError(
+            "The folder of the store holds files that this plan has not",
+            where=output,
+            got=beyond,
+            expected=f"files 0 to {files - 1}",
+            mend="move them away: they were made by another plan",
+        )
 
 
 def _model(spec: HostSpec, host: Host) -> dict:

@@ -4,7 +4,9 @@ Two layouts are read. The published one, ``*_seqs.bed``: tab-separated with a he
 (``0``, ``1``, ``2``: chromosome, core start, core end; ..., ``chunk_ind``, ``inner_ind``: file number
 and row), where the network saw each core widened by ``pad_bp`` on both sides. Ours,
 ``intervals.tsv``: ``chrom, start, end, file, row``, where start and end cover exactly the positions
-of the activations, the padding included. Coordinates are 0-based and half-open.
+of the activations, the padding included; a column ``strand``, where there is one, says which strand the
+network read (``-``: the other; its positions stand in the forward order all the same). Coordinates are
+0-based and half-open.
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ from biosae.errors import InputError
 
 _PUBLISHED = {"0": "chrom", "1": "start", "2": "end", "chunk_ind": "file", "inner_ind": "row"}
 _OURS = {name: name for name in ("chrom", "start", "end", "file", "row")}
-COLUMNS = ("sequence", "chrom", "start", "end", "core_start", "core_end", "file", "row")
+COLUMNS = ("sequence", "chrom", "start", "end", "core_start", "core_end", "file", "row", "strand")
 
 
 def find_interval_table(folder: Path) -> Path:
@@ -62,6 +64,7 @@ def read_intervals(path: Path, pad_bp: int = 0) -> pd.DataFrame:
     inward = 0 if published else pad
     table["core_start"], table["core_end"] = table["start"] + inward, table["end"] - inward
     table["start"], table["end"] = table["core_start"] - pad, table["core_end"] + pad
+    _refuse(table, ~table["strand"].isin(["+", "-"]), "has a strand that is neither + nor -", path)
     _refuse(table, table["core_start"] >= table["core_end"], "has no bases between start and end", path)
     _refuse(table, (table["file"] < 0) | (table["row"] < 0), "has a negative file number or row", path)
     _refuse(table, table.duplicated(["file", "row"]), "names a file and row that an earlier one names", path)
@@ -87,7 +90,8 @@ def _read_columns(path: Path, names: dict[str, str]) -> pd.DataFrame:
         )
     if table.empty:
         raise InputError("The interval table has no rows", where=path)
-    return table[list(names)].rename(columns=names)
+    strand = table["strand"] if "strand" in table.columns else "+"
+    return table[list(names)].rename(columns=names).assign(strand=strand)
 
 
 def _whole_numbers(column: pd.Series, path: Path) -> pd.Series:

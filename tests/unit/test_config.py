@@ -253,7 +253,7 @@ def test_every_key_of_the_schema_is_described_and_documented():
     walk(yaml.safe_load(SCHEMA.read_text()), "")
 
 
-@pytest.mark.parametrize("name", ["config.yaml", "demo.yaml"])
+@pytest.mark.parametrize("name", ["config.yaml", "demo.yaml", "borzoi_random.yaml"])
 def test_the_configs_that_we_ship_fit_the_schema(name):
     Draft202012Validator.check_schema(yaml.safe_load(SCHEMA.read_text()))
     configuration.load_config(yaml.safe_load((ROOT / "config" / name).read_text()), SCHEMA)

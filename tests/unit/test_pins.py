@@ -22,7 +22,8 @@ ENVIRONMENTS = sorted((ROOT / "envs").glob("*.yaml"))
 
 
 def pip_pins() -> dict[str, str]:
-    lines = (ROOT / "requirements.txt").read_text().splitlines()
+    files = ("requirements.txt", "requirements-borzoi.txt")
+    lines = [line for name in files for line in (ROOT / name).read_text().splitlines()]
     pins = [line.split("==") for line in lines if line and not line.startswith("#")]
     return {name.lower().replace("_", "-"): version for name, version in pins}
 
@@ -39,6 +40,15 @@ def conda_pins(path: Path) -> dict[str, str]:
 def test_conda_pins_equal_pip_pins(path):
     pins = {name: version for name, version in conda_pins(path).items() if name not in ONLY_CONDA}
     assert pins == {name: pip_pins()[name] for name in pins}
+
+
+def test_borzoi_changes_no_version():
+    pins = [
+        line.split("==")[0].lower() for line in (ROOT / "requirements-borzoi.txt").read_text().splitlines()
+    ]
+    rest = {line.split("==")[0].lower() for line in (ROOT / "requirements.txt").read_text().splitlines()}
+    assert "borzoi-pytorch" in pins
+    assert not rest & {name for name in pins if name and not name.startswith("#")}
 
 
 def test_torch_is_pinned_without_a_local_build():
