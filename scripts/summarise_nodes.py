@@ -7,7 +7,6 @@ from pathlib import Path
 from biosae import artefacts, cli
 from biosae.node_table import NODE_INPUTS, build_nodes
 
-
 MISSING = {  # table -> why it may not be there
     "stability": "one seed",
     "coactivation": "no other run",

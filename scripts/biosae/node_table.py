@@ -191,11 +191,13 @@ def _with_calibration(table: pd.DataFrame, calibration: pd.DataFrame, significan
     return table.assign(named=named, named_calibrated=calibrated if ran else pd.NA)
 
 
-def _with_ablation(table: pd.DataFrame, ablation: tuple[pd.DataFrame, pd.DataFrame] | None) -> pd.DataFrame:
+def _with_ablation(
+    table: pd.DataFrame, ablation: pd.DataFrame | None, tracks: pd.DataFrame | None
+) -> pd.DataFrame:
     """``table`` with what the ablation says; null for nodes that were not taken out."""
     if ablation is None:
         return table.assign(**dict.fromkeys(CAUSAL_COLUMNS, pd.NA))
-    found = node_columns(*ablation)
+    found = node_columns(ablation, tracks)
     if lost := _only_in(found["node"], table["node"]):
         raise ContractError(
             f"{len(lost)} nodes of the ablation were not selected", got=lost[:5], mend="re-run ablate_nodes"
@@ -208,7 +210,8 @@ def build_nodes(
     significance: float = 0.05,
     stability: pd.DataFrame | None = None,
     coactivation: pd.DataFrame | None = None,
-    ablation: tuple[pd.DataFrame, pd.DataFrame] | None = None,
+    ablation: pd.DataFrame | None = None,
+    ablation_tracks: pd.DataFrame | None = None,
 ) -> pd.DataFrame:
     """The table of kept nodes (schema ``nodes``), by rank.
 
@@ -217,7 +220,7 @@ def build_nodes(
         significance: a named node is calibrated where the q_null of the match that names it is below.
         stability: rows of stability.tsv; None where the grid has one seed.
         coactivation: rows of coactivation.tsv; None where the run was compared with no other.
-        ablation: rows of ablation.tsv and of ablation_tracks.tsv; None where no node was taken out.
+        ablation, ablation_tracks: rows of these tables; None where no node was taken out.
 
     Raises:
         ContractError: a node or motif of one table has no partner in the other, or another rank.
@@ -239,5 +242,5 @@ def build_nodes(
     table = _joined(table, stability, ["stability", "found_again"], "stability")
     names = ["coactivation_stability", "coactivation_null"]
     table = _joined(table, _over_runs(coactivation), names, "coactivation")
-    table = _with_ablation(table, ablation)
+    table = _with_ablation(table, ablation, ablation_tracks)
     return conform(table.sort_values("rank").reset_index(drop=True), "nodes")

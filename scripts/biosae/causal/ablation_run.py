@@ -114,7 +114,7 @@ def _check_activations(differences: list[np.ndarray], run: Path) -> None:
             got=f"they differ by {median:.0%} (median over windows)",
             expected=f"at most {_MOST_DIFFERENCE:.0%}",
             where=run,
-            mend="give the weights, layer, assembly and input length (model.input_bp) that they were made with",
+            mend="give the weights, layer, assembly and input length (model.input_bp) they were made with",
         )
 
 

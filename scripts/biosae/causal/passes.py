@@ -22,7 +22,7 @@ from biosae.hosts.onehot import encode
 
 log = logging.getLogger(__name__)
 
-# from a window's output of the layer, (positions, channels), to positions (p,) and what is added (p, channels)
+# from a window's output of the layer, (positions, channels), to positions (p,) and what is added there
 Change = Callable[[Tensor], tuple[Tensor, Tensor]]
 SCALE_WINDOWS = 16  # windows that a track's standard deviation is taken over
 _KEPT_WINDOWS = 512  # sums of unchanged windows that are kept: 8 bytes a track
