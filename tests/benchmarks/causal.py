@@ -2,8 +2,8 @@
 
     PYTHONPATH=scripts:tests python tests/benchmarks/causal.py --seeds 10
 
-Prints one line a planted network (motifs drive two tracks) and a random one (no node should stand out), and the time of
-the ablation over that of as many plain passes of the same network.
+Prints one line a planted network (motifs drive two tracks) and a random one (no node should stand out), and
+the time of the ablation over that of as many plain passes of the same network.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from unit.helpers_causal import SEQUENCE_BP, World, planted_world, random_world
 
 from biosae.causal import ablation, ablation_run
 from biosae.causal.changes import Directions
 from biosae.causal.passes import Passes, spread
 from biosae.causal.places import read_places
 from biosae.causal.targets import Tracks, read_tracks
+from unit.helpers_causal import SEQUENCE_BP, World, planted_world, random_world
 
 
 def tracks_in_groups(folder: Path, n_tracks: int, per_group: int) -> Tracks:

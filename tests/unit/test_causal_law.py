@@ -43,13 +43,14 @@ def test_nodes_like_their_controls_have_uniform_p(tracks, k):
 
 def one_run(rng, n, k, tracks):
     found = squares(rng, n, k, tracks)
-    return law.p_values(found[:, 0], found[:, 1:], found[:, 1:].size)[0]
+    return law.p_values(found[:, 0], found[:, 1:], found[:, 1:].size, tracks)[0]
 
 
 def test_the_degrees_of_freedom_are_found():
     rng = np.random.default_rng(0)
     found = squares(rng, 2000, 9, 6)
-    assert law.fit_degrees(law.control_ratios(found[:, 1:]), 8) == pytest.approx(6, rel=0.15)
+    assert law.fit_degrees(law.control_ratios(found[:, 1:]), 8, 99) == pytest.approx(6, rel=0.15)
+    assert law.fit_degrees(law.control_ratios(found[:, 1:]), 8, 2) == 2
 
 
 def test_controls_that_matter_do_not_hide_a_node():
@@ -58,25 +59,25 @@ def test_controls_that_matter_do_not_hide_a_node():
     found = squares(rng, 300, 8, 1)
     found[:, 1:] *= np.where(rng.random((300, 8)) < 0.1, 1e4, 1.0)
     found[:10, 0] *= 1e4
-    p, _ = law.p_values(found[:, 0], found[:, 1:], 2400)
+    p, _ = law.p_values(found[:, 0], found[:, 1:], 2400, 1)
     assert np.median(p[:10]) < 0.003
     assert (p[10:] < 0.05).mean() < 0.06  # controls that matter make the law wider, never narrower
 
 
 def test_p_is_never_below_what_controls_could_show():
     controls = np.ones((5, 4)) * np.linspace(0.9, 1.1, 4)
-    p, _ = law.p_values(np.full(5, 1e9), controls, 20)
+    p, _ = law.p_values(np.full(5, 1e9), controls, 20, 1)
     assert p == pytest.approx(np.full(5, 1 / 21))
 
 
 def test_effects_of_exactly_nothing():
     controls = np.zeros((3, 4))
-    p, _ = law.p_values(np.array([0.0, 1.0, 0.0]), controls, 12)
+    p, _ = law.p_values(np.array([0.0, 1.0, 0.0]), controls, 12, 1)
     assert p == pytest.approx([1.0, 1 / 13, 1.0])
 
 
 def test_without_controls_there_is_no_p():
-    p, degrees = law.p_values(np.ones(3), np.ones((3, 1)), 3)
+    p, degrees = law.p_values(np.ones(3), np.ones((3, 1)), 3, 1)
     assert np.isnan(p).all() and np.isnan(degrees)
 
 

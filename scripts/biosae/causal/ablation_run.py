@@ -143,7 +143,8 @@ def join_parts(
     controls = np.array(squares, dtype=np.float64).reshape(len(groups), -1)
     groups["p_value"], about = np.nan, {}
     for name, rows in groups.groupby("group", sort=False).groups.items():
-        p, degrees = p_values(groups.loc[rows, "square"].to_numpy(), controls[rows], controls.size)
+        own, n_tracks = groups.loc[rows, "square"].to_numpy(), int(groups.loc[rows, "n_tracks"].iloc[0])
+        p, degrees = p_values(own, controls[rows], controls.size, n_tracks)
         groups.loc[rows, "p_value"] = p
         about[str(name)] = {"degrees_of_freedom": None if np.isnan(degrees) else degrees, "nodes": len(rows)}
     tested = groups["p_value"].notna()

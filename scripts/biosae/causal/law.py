@@ -62,10 +62,11 @@ def _tails(degrees: float, k: int) -> np.ndarray:
     return special.chdtrc(degrees, _GRID[:, None] * medians) @ _WEIGHTS
 
 
-def fit_degrees(ratios: np.ndarray, k: int) -> float:
+def fit_degrees(ratios: np.ndarray, k: int, most: float) -> float:
     """Degrees of freedom whose law has the interquartile range of log ``ratios``, each over k others.
 
-    Ratios that are 0, inf or nan (effects of exactly 0) are left out; with fewer than four the widest law.
+    Never above ``most``: a sum of squares over so many tracks has no more. Ratios that are 0, inf or nan
+    (effects of exactly 0) are left out; with fewer than four the law of one track.
     """
     known = np.log(ratios[np.isfinite(ratios) & (ratios > 0)])
     if len(known) < 4:
@@ -76,16 +77,19 @@ def fit_degrees(ratios: np.ndarray, k: int) -> float:
         middle = bounds.mean()
         wider = _interquartile_range(float(np.exp(middle)), k) > high - low
         bounds = np.array([middle, bounds[1]] if wider else [bounds[0], middle])
-    return float(np.exp(bounds.mean()))
+    return min(float(np.exp(bounds.mean())), most)
 
 
-def p_values(own: np.ndarray, controls: np.ndarray, n_controls: int) -> tuple[np.ndarray, float]:
+def p_values(
+    own: np.ndarray, controls: np.ndarray, n_controls: int, n_tracks: int
+) -> tuple[np.ndarray, float]:
     """p of each node of one group of tracks.
 
     Args:
         own: S of each node, (n,).
         controls: S of its controls, (n, K).
         n_controls: controls of all nodes and groups, which bound p from below.
+        n_tracks: tracks of the group.
 
     Returns:
         p (n,), nan where K is below ``MIN_CONTROLS``; and the degrees of freedom of the law.
@@ -93,7 +97,7 @@ def p_values(own: np.ndarray, controls: np.ndarray, n_controls: int) -> tuple[np
     n, k = controls.shape
     if k < MIN_CONTROLS or n == 0:
         return np.full(n, np.nan), float("nan")
-    degrees = fit_degrees(control_ratios(controls), k - 1)
+    degrees = fit_degrees(control_ratios(controls), k - 1, n_tracks)
     median = lower_median(controls)
     with np.errstate(divide="ignore", invalid="ignore"):
         ratio = np.where(own > 0, own / median, 0.0)
