@@ -196,7 +196,7 @@ def _with_ablation(
 ) -> pd.DataFrame:
     """``table`` with what the ablation says; null for nodes that were not taken out."""
     if ablation is None:
-        return table.assign(**dict.fromkeys(CAUSAL_COLUMNS, pd.NA))
+        return table.assign(**dict.fromkeys(CAUSAL_COLUMNS, float("nan")))
     found = node_columns(ablation, tracks)
     if lost := _only_in(found["node"], table["node"]):
         raise ContractError(

@@ -231,7 +231,7 @@ def test_a_constant_track_has_no_fidelity_and_is_counted(tracks):
         sums.add(y, y + 0.1, y + 1)
     groups = sums.group_table(tracks, 30, seed=0)
     check_table(groups, "fidelity_groups")
-    assert groups["n_constant"].tolist() == [1, 1] and groups["group"].tolist() == ["all", "(all)"]
+    assert groups["n_constant"].tolist() == [1] and groups["group"].tolist() == ["all"]
     low, high = groups[["variance_kept_low", "variance_kept_high"]].iloc[0]
     assert low <= groups["variance_kept"].iloc[0] <= high
 

@@ -115,7 +115,9 @@ class FidelitySums:
         n = len(self._windows)
         drawn = [self.figures(weights * n) for weights in bootstrap_weights(n, draws, rng)]
         found = self.figures()
-        groups = {**tracks.groups, "(all)": np.arange(tracks.count)}
+        groups = dict(tracks.groups)
+        if len(groups) > 1:
+            groups["(all)"] = np.arange(tracks.count)
         rows = []
         for name, members in groups.items():
             row = {"group": name, "n_tracks": len(members), "n_windows": n}
