@@ -76,7 +76,21 @@ def load_config(config: dict, schema_path: Path) -> dict:
     _check_baselines(full)
     settle(full)
     check_causal(full)
+    _settle_tracks(full)
     return full
+
+
+def _settle_tracks(full: dict) -> None:
+    """Give tracks the name of the genome that the extraction has; refuse tracks without one."""
+    tracks = full["tracks"]
+    if tracks["assembly"] is None and full["extract"] is not None:
+        tracks["assembly"] = full["extract"]["assembly"]
+    if (tracks["top_nodes"] or tracks["nodes"]) and tracks["assembly"] is None:
+        raise ConfigError(
+            "A track hub needs the name of the genome",
+            got="tracks.assembly: null",
+            expected="the name that UCSC and IGV have for it, such as hg38",
+        )
 
 
 def _check_training(sae: dict) -> None:

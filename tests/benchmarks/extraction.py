@@ -114,11 +114,14 @@ def measure(
         share = (
             f", {100 * flops / arguments.peak_tflops / 1e12:.1f} % of peak" if arguments.peak_tflops else ""
         )
-        print(
-            f"{arguments.layer}, pieces of {piece} bp: {bases / wall:,.0f} bases/s wall, {bases / cpu:,.0f} a CPU "
-            f"second, {arguments.windows / wall:.3g} windows/s; {100 * (1 - spent.seconds / wall):.1f} % of the wall "
-            f"time outside the model; {flops / 1e9:,.0f} GFLOP/s{share}"
+        outside = 100 * (1 - spent.seconds / wall)
+        rates = (
+            f"{bases / wall:,.0f} bases/s, {bases / cpu:,.0f} a CPU second, {arguments.windows / wall:.3g}"
         )
+        print(
+            f"{arguments.layer}, pieces of {piece} bp: {rates} windows/s, {flops / 1e9:,.0f} GFLOP/s{share};"
+        )
+        print(f"  {outside:.1f} % of the wall time outside the model")
     compare(folder, host, spec, world, arguments)
 
 
@@ -136,9 +139,7 @@ def compare(
     largest = np.abs(stores[None]).max()
     for piece in arguments.pieces:
         worst = np.abs(stores[piece] - stores[None]).max()
-        print(
-            f"pieces of {piece} bp differ from the whole by {worst:.2g} at most (largest activation {largest:.3g})"
-        )
+        print(f"pieces of {piece} bp differ from the whole by {worst:.2g} at most (of {largest:.3g})")
 
 
 class Spent:

@@ -37,7 +37,7 @@ def test_published_layout_widens_cores_by_the_padding(tmp_path, arrays):
     third = store.intervals.iloc[2].to_dict()
     assert third == {
         "sequence": 2, "chrom": "chr1", "start": 2980, "end": 3180, "core_start": 3000, "core_end": 3160,
-        "file": 1, "row": 0,
+        "file": 1, "row": 0, "strand": "+",
     }  # fmt: skip
 
 

@@ -267,6 +267,8 @@ EVERY_SAE += [
     for name in ("training_curve", "umap", "jaccard", "overlaps")
     for kind in ("svg", "png")
 ]
+if CONFIG["tracks"]["top_nodes"] or CONFIG["tracks"]["nodes"]:
+    EVERY_SAE += [f"tracks/{name}" for name in ("hub.txt", "igv_session.xml", "tracks.tsv")]
 FINAL = [f"{LAYER_DIR}/statistics.h5", *per_run(*EVERY_RUN)]
 FINAL += [f"{LAYER_DIR}/{run}/{name}" for run in SAES for name in EVERY_SAE]
 FINAL += [f"{LAYER_DIR}/{run}/{name}" for run in SEEDED for name in ("stability.tsv", "stability_pairs.tsv")]

@@ -40,8 +40,7 @@ def measure_part(
     nodes: list[int] | None = None,
     part: tuple[int, int] = (0, 1),
 ) -> dict[str, pd.DataFrame]:
-    """Tables of one part of the nodes, by the names of ``PART_TABLES``; how nodes are divided changes no
-    number.
+    """Tables of one part of the nodes, by the names of ``PART_TABLES``; parts change no number.
 
     Args:
         places: what ``read_places`` returned.
@@ -51,7 +50,7 @@ def measure_part(
         part: (i, n): every n-th node from the i-th.
 
     Raises:
-        InputError: activations in these passes are not those of the run; a node that was not kept.
+        InputError: these passes do not have the activations of the run; a node that was not kept.
     """
     kept, wanted = choose_nodes(run, None), choose_nodes(run, nodes)
     controls = _controls(kept, directions, n_controls)
@@ -59,30 +58,34 @@ def measure_part(
         log.warning("%d of %d tracks are constant: no effect on them is seen", constant, tracks.count)
     own = wanted.iloc[part[0] :: part[1]]
     by_node = dict(list(places.groupby("node", sort=False)))
-    rows: dict[str, list[dict]] = {name: [] for name in PART_TABLES}
-    differences, bare = [], 0
-    for rank, node in progress(
-        zip(own["rank"].tolist(), own["node"].tolist(), strict=True), what="nodes", total=len(own)
-    ):
-        if node not in by_node:
-            bare += 1
-            continue
-        found = ablation.node_effects(
-            passes, directions, node, controls[node], by_node[node], scale, settings
-        )
-        differences.append(np.abs(found.read - found.stored) / found.stored)
-        if len(differences) == min(4, len(own)):
+    found = {name: [] for name in PART_TABLES}
+    differences: list[np.ndarray] = []
+    there = own[own["node"].isin(by_node)]
+    pairs = list(zip(there["rank"].tolist(), there["node"].tolist(), strict=True))
+    for rank, node in progress(pairs, what="nodes", unit="node"):
+        given = controls[node], by_node[node], scale, settings
+        effects = ablation.node_effects(passes, directions, node, *given)
+        differences.append(np.abs(effects.read - effects.stored) / effects.stored)
+        if len(differences) == min(4, len(pairs)):
             _check_activations(differences, run)
-        name = {"rank": rank, "node": node}
-        about = {**name, "n_windows": len(found.own), "n_positions": int(found.positions.sum())}
-        about["read_activation"] = float(found.read.mean())
-        rows["groups"] += ablation.group_rows(about, found, tracks, settings)
-        rows["doses"] += ablation.dose_rows(name, found, tracks, settings)
-        rows["tracks"] += ablation.track_rows(name, found, tracks, settings)
-    log.info(
-        "%d nodes, %d windows through the network; %d nodes without seqlets", len(own), passes.count, bare
-    )
-    return {name: _table(found, PART_TABLES[name]) for name, found in rows.items()}
+        for name, rows in _node_rows({"rank": rank, "node": node}, effects, tracks, settings).items():
+            found[name] += rows
+    said = len(pairs), passes.count, len(own) - len(pairs)
+    log.info("%d nodes, %d windows through the network; %d nodes have no seqlet", *said)
+    return {name: _table(rows, PART_TABLES[name]) for name, rows in found.items()}
+
+
+def _node_rows(
+    name: dict, effects: ablation.NodeEffects, tracks: Tracks, settings: ablation.Settings
+) -> dict[str, list[dict]]:
+    """Rows of one node for each table of ``PART_TABLES``."""
+    about = {**name, "n_windows": len(effects.own), "n_positions": int(effects.positions.sum())}
+    about["read_activation"] = float(effects.read.mean())
+    return {
+        "groups": ablation.group_rows(about, effects, tracks, settings),
+        "doses": ablation.dose_rows(name, effects, tracks, settings),
+        "tracks": ablation.track_rows(name, effects, tracks, settings),
+    }
 
 
 def _table(rows: list[dict], schema: str) -> pd.DataFrame:

@@ -107,19 +107,19 @@ def open_network(arguments: argparse.Namespace) -> Network:
         input_bp = notes["positions"] * spec.layer.stride_bp + 2 * arguments.context_bp
     passes = Passes(host, genome, input_bp, arguments.batch)
     tracks = read_tracks(arguments.targets, passes.tracks)
-    inputs = [genome.path, *([arguments.targets] if arguments.targets else [])]
-    inputs += [arguments.run / name for name in ("checkpoint/model.safetensors", "top_activations.parquet")]
+    inputs, settings = _provenance(arguments, input_bp)
+    return Network(passes, model.to(host.device), tracks, notes, inputs, settings)
+
+
+def _provenance(arguments: argparse.Namespace, input_bp: int) -> tuple[list[Path], dict]:
+    """Files that were read, and what was decided."""
     said = ("factory", "arguments", "module", "head", "precision")
     settings = {name: getattr(arguments, name) for name in said}
-    weights = Path(arguments.weights)
-    settings |= {
-        "weights": weights.name,
-        "input_bp": input_bp,
-        "targets": arguments.targets and arguments.targets.name,
-    }
-    if weights.is_file():
-        inputs.append(weights)
-    return Network(passes, model.to(host.device), tracks, notes, inputs, settings)
+    weights, targets = Path(arguments.weights), arguments.targets
+    settings |= {"weights": weights.name, "input_bp": input_bp, "targets": targets and targets.name}
+    inputs = [arguments.genome, *([targets] if targets else []), *([weights] if weights.is_file() else [])]
+    files = ("checkpoint/model.safetensors", "top_activations.parquet")
+    return inputs + [arguments.run / name for name in files], settings
 
 
 def _check_geometry(of_run: dict, of_model: dict, run: Path) -> None:

@@ -64,6 +64,11 @@ def read_places(run: Path, length_bp: int) -> tuple[pd.DataFrame, Layer]:
     )
     keys = {"left_on": ["node", "chrom", "start"], "right_on": ["node", "chrom", "seqlet_start"]}
     found = found.merge(top, how="left", suffixes=("", "_top"), validate="one_to_one", **keys)
+    _check_found(found, run)
+    return _in_windows(found, layer, notes["positions"], length_bp), layer
+
+
+def _check_found(found: pd.DataFrame, run: Path) -> None:
     if (lost := found["activation"].isna()).any():
         raise ContractError(
             f"{int(lost.sum())} of {len(found)} seqlets are no top activations of their node",
@@ -71,7 +76,6 @@ def read_places(run: Path, length_bp: int) -> tuple[pd.DataFrame, Layer]:
             where=run,
             mend="re-run write_seqlets",
         )
-    return _in_windows(found, layer, notes["positions"], length_bp), layer
 
 
 def _in_windows(found: pd.DataFrame, layer: Layer, positions: int, length_bp: int) -> pd.DataFrame:

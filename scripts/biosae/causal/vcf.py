@@ -44,21 +44,7 @@ def read_vcf(
         InputError: not a VCF; a line that is not one; an unknown chromosome; no variant; a mismatch to be
             refused.
     """
-    records, symbolic = [], 0
-    for place, chrom, start, name, ref, alternatives in _records(Path(path)):
-        if chrom not in genome.lengths:
-            raise InputError(
-                f"Chromosome '{chrom}' of the VCF is missing from the genome FASTA",
-                got=f"chromosomes {list(genome.lengths)[:5]} ...",
-                where=place,
-                mend="give the assembly that the variants were called on, with the same names",
-            )
-        for alt in alternatives:
-            if _LETTERS.fullmatch(ref) and _LETTERS.fullmatch(alt):
-                records.append((chrom, start, name, ref.upper(), alt.upper(), place))
-            else:
-                symbolic += 1
-    table = pd.DataFrame(records, columns=[*COLUMNS, "place"])
+    table, symbolic = _variants(Path(path), genome)
     wrong = _mismatches(table, genome)
     if wrong.any() and reference_mismatch == "refuse":
         raise _mismatch_error(table, wrong, genome)
@@ -71,6 +57,25 @@ def read_vcf(
     if table.empty:
         raise InputError("The VCF holds no variant that can be scored", got=counts, where=path)
     return table, counts
+
+
+def _variants(path: Path, genome: Genome) -> tuple[pd.DataFrame, int]:
+    """``COLUMNS`` and the place in the file of every allele of letters, and how many were of none."""
+    records, symbolic = [], 0
+    for place, chrom, start, name, ref, alternatives in _records(path):
+        if chrom not in genome.lengths:
+            raise InputError(
+                f"Chromosome '{chrom}' of the VCF is missing from the genome FASTA",
+                got=f"chromosomes {list(genome.lengths)[:5]} ...",
+                where=place,
+                mend="give the assembly that the variants were called on, with the same names",
+            )
+        for alt in alternatives:
+            if _LETTERS.fullmatch(ref) and _LETTERS.fullmatch(alt):
+                records.append((chrom, start, name, ref.upper(), alt.upper(), place))
+            else:
+                symbolic += 1
+    return pd.DataFrame(records, columns=[*COLUMNS, "place"]), symbolic
 
 
 def _records(path: Path) -> Iterator[tuple[str, str, int, str, str, list[str]]]:
