@@ -54,14 +54,10 @@ def measure_part(
     """
     kept, wanted = choose_nodes(run, None), choose_nodes(run, nodes)
     controls = _controls(kept, directions, n_controls)
-    if (constant := int((scale == 0).sum())) > 0:
-        log.warning("%d of %d tracks are constant: no effect on them is seen", constant, tracks.count)
-    own = wanted.iloc[part[0] :: part[1]]
     by_node = dict(list(places.groupby("node", sort=False)))
+    pairs = _with_seqlets(wanted.iloc[part[0] :: part[1]], by_node)
     found = {name: [] for name in PART_TABLES}
     differences: list[np.ndarray] = []
-    there = own[own["node"].isin(by_node)]
-    pairs = list(zip(there["rank"].tolist(), there["node"].tolist(), strict=True))
     for rank, node in progress(pairs, what="nodes", unit="node"):
         given = controls[node], by_node[node], scale, settings
         effects = ablation.node_effects(passes, directions, node, *given)
@@ -70,9 +66,16 @@ def measure_part(
             _check_activations(differences, run)
         for name, rows in _node_rows({"rank": rank, "node": node}, effects, tracks, settings).items():
             found[name] += rows
-    said = len(pairs), passes.count, len(own) - len(pairs)
-    log.info("%d nodes, %d windows through the network; %d nodes have no seqlet", *said)
+    log.info("%d nodes, %d windows through the network", len(pairs), passes.count)
     return {name: _table(rows, PART_TABLES[name]) for name, rows in found.items()}
+
+
+def _with_seqlets(nodes: pd.DataFrame, by_node: dict) -> list[tuple[int, int]]:
+    """(rank, node) of those nodes that have a seqlet; the others are counted and said."""
+    there = nodes[nodes["node"].isin(by_node)]
+    if bare := len(nodes) - len(there):
+        log.warning("%d of %d nodes have no seqlet: nothing to take out", bare, len(nodes))
+    return list(zip(there["rank"].tolist(), there["node"].tolist(), strict=True))
 
 
 def _node_rows(

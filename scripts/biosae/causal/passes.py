@@ -102,8 +102,10 @@ class Passes:
             squares += np.square(found - shift).sum(axis=0)
         variance = np.maximum(squares / n - np.square(total / n), 0)
         floor = 1e-6 * np.abs(shift + total / n)  # rounding of float32
-        scale = np.sqrt(variance)
-        return np.where(scale > floor, scale, 0.0)
+        scale = np.where(np.sqrt(variance) > floor, np.sqrt(variance), 0.0)
+        if constant := int((scale == 0).sum()):
+            log.warning("%d of %d tracks are constant: no effect on them is seen", constant, len(scale))
+        return scale
 
 
 def _replacing(changes: Sequence[Change]):
