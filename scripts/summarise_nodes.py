@@ -7,6 +7,13 @@ from pathlib import Path
 from biosae import artefacts, cli
 from biosae.node_table import NODE_INPUTS, build_nodes
 
+MISSING = {  # table -> why it may not be there
+    "stability": "one seed",
+    "coactivation": "no other run",
+    "ablation": "no node taken out",
+    "ablation_tracks": "no node taken out",
+}
+
 
 def main() -> None:
     """Parse, join, write."""
@@ -25,17 +32,24 @@ def main() -> None:
         type=cli.existing_path,
         help="coactivation.tsv of the run; none where it was compared with no other",
     )
+    parser.add_argument(
+        "--ablation",
+        type=cli.existing_path,
+        help="ablation.tsv of the run, ablation_tracks.tsv beside it; none where no node was taken out",
+    )
     parser.add_argument("--output", type=Path, required=True, help="nodes.tsv to write")
     arguments = parser.parse_args()
     paths = [arguments.run / name for name in NODE_INPUTS]
     schemas = NODE_INPUTS.values()
     tables = {name: artefacts.read_table(path, name) for path, name in zip(paths, schemas, strict=True)}
-    other = {name: getattr(arguments, name) for name in ("stability", "coactivation")}
+    other = {name: getattr(arguments, name) for name in MISSING if name != "ablation_tracks"}
+    if beside := arguments.ablation:
+        beside = beside.with_name("ablation_tracks.tsv")
+    other["ablation_tracks"] = beside
     read = {name: artefacts.read_table(path, name) for name, path in other.items() if path is not None}
     nodes = build_nodes(tables, arguments.significance, **read)
     settings = {"significance": arguments.significance}
-    missing = {"stability": "one seed", "coactivation": "no other run"}
-    settings |= {name: missing[name] if path is None else path.name for name, path in other.items()}
+    settings |= {name: MISSING[name] if path is None else path.name for name, path in other.items()}
     given = [path for path in other.values() if path is not None]
     made_by = artefacts.provenance("summarise_nodes.py", settings, [*paths, *given])
     artefacts.write_table(nodes, arguments.output, "nodes", made_by)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import yaml
 
+from biosae.causal.config import check_causal
 from biosae.config_inputs import check_inputs, check_results, data_store, encoded_store, store_files
 from biosae.config_schema import complete, refuse_faults
 from biosae.errors import ConfigError
@@ -76,6 +77,7 @@ def load_config(config: dict, schema_path: Path) -> dict:
     _check_training(full["sae"])
     _check_baselines(full)
     settle(full)
+    check_causal(full)
     _settle_tracks(full)
     return full
 

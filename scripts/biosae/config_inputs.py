@@ -6,6 +6,7 @@ import os
 import re
 from pathlib import Path
 
+from biosae.causal import config as causal
 from biosae.errors import ConfigError
 from biosae.extraction_config import needed_files, store_numbers
 
@@ -99,7 +100,7 @@ def check_inputs(config: dict, made_here: str | None = None) -> None:
     made = str(made_here) + "/" if made_here else "\0"
     problems = _all_store_problems(config, made)
     files = {"genome": config["genome"], "matching.database": config["matching"]["database"]}
-    files |= needed_files(config)
+    files |= needed_files(config) | causal.needed_files(config)
     for index, entry in enumerate(config["landscape"]["annotations"]):
         files[f"landscape.annotations.{index}.path"] = entry["path"]
     if config["atlas"]["genes"] is not None:

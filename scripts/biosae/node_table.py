@@ -9,6 +9,8 @@ from __future__ import annotations
 import pandas as pd
 
 from biosae.artefacts import conform
+from biosae.causal.node_columns import COLUMNS as CAUSAL_COLUMNS
+from biosae.causal.node_columns import node_columns
 from biosae.errors import ContractError
 from biosae.explanations import explain, strongest_classes
 from biosae.motifs.naming import log10_e, naming_pairs
@@ -189,11 +191,27 @@ def _with_calibration(table: pd.DataFrame, calibration: pd.DataFrame, significan
     return table.assign(named=named, named_calibrated=calibrated if ran else pd.NA)
 
 
+def _with_ablation(
+    table: pd.DataFrame, ablation: pd.DataFrame | None, tracks: pd.DataFrame | None
+) -> pd.DataFrame:
+    """``table`` with what the ablation says; null for nodes that were not taken out."""
+    if ablation is None:
+        return table.assign(**dict.fromkeys(CAUSAL_COLUMNS, float("nan")))
+    found = node_columns(ablation, tracks)
+    if lost := _only_in(found["node"], table["node"]):
+        raise ContractError(
+            f"{len(lost)} nodes of the ablation were not selected", got=lost[:5], mend="re-run ablate_nodes"
+        )
+    return table.merge(found, on="node", how="left", validate="one_to_one")
+
+
 def build_nodes(
     tables: dict[str, pd.DataFrame],
     significance: float = 0.05,
     stability: pd.DataFrame | None = None,
     coactivation: pd.DataFrame | None = None,
+    ablation: pd.DataFrame | None = None,
+    ablation_tracks: pd.DataFrame | None = None,
 ) -> pd.DataFrame:
     """The table of kept nodes (schema ``nodes``), by rank.
 
@@ -202,6 +220,7 @@ def build_nodes(
         significance: a named node is calibrated where the q_null of the match that names it is below.
         stability: rows of stability.tsv; None where the grid has one seed.
         coactivation: rows of coactivation.tsv; None where the run was compared with no other.
+        ablation, ablation_tracks: rows of these tables; None where no node was taken out.
 
     Raises:
         ContractError: a node or motif of one table has no partner in the other, or another rank.
@@ -223,4 +242,5 @@ def build_nodes(
     table = _joined(table, stability, ["stability", "found_again"], "stability")
     names = ["coactivation_stability", "coactivation_null"]
     table = _joined(table, _over_runs(coactivation), names, "coactivation")
+    table = _with_ablation(table, ablation, ablation_tracks)
     return conform(table.sort_values("rank").reset_index(drop=True), "nodes")

@@ -65,6 +65,16 @@ def test_the_whole_path_ends_in_a_page(run):
     assert (folder / "results" / "summary.html").stat().st_size > 0
 
 
+def test_random_weights_have_no_causal_node(run):
+    folder, _, _ = run
+    groups = artefacts.read_table(folder / RUN / "ablation.tsv", "ablation")
+    nodes = artefacts.read_table(folder / RUN / "nodes.tsv", "nodes")
+    assert len(groups) == 12 and (groups["read_activation"] > 0).all()
+    assert nodes["causal"].notna().all() and nodes["causal"].mean() <= 0.05
+    assert nodes["top_tracks"].notna().all()
+    assert (folder / "results/conv1d_2/fidelity.tsv").is_file()
+
+
 def test_nothing_is_left_to_do(run):
     folder, config, _ = run
     assert helpers.planned(helpers.snakemake(folder, config, "-n")) == {}

@@ -16,6 +16,7 @@ rule summarise_nodes:
         specificity=f"{RUN}/specificity.tsv",
         stability=stability_of,
         coactivation=coactivation_of,
+        ablation=ablation_of,
     output:
         nodes=report(
             f"{RUN}/nodes.tsv",
@@ -39,11 +40,12 @@ rule summarise_nodes:
         options=section("motifs", "significance"),
         stability=stability_option,
         coactivation=coactivation_option,
+        ablation=ablation_option,
         program=f"{SCRIPTS}/summarise_nodes.py",
         code=code("summarise_nodes"),
     shell:
         "python {params.program:q} --run {params.run:q} {params.options:q} {params.stability:q} "
-        "{params.coactivation:q} --output {output.nodes:q} > {log:q} 2>&1"
+        "{params.coactivation:q} {params.ablation:q} --output {output.nodes:q} > {log:q} 2>&1"
 
 
 rule build_atlas:

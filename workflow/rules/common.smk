@@ -16,6 +16,7 @@ SCRIPTS = os.path.relpath(LIBRARY)
 
 from biosae import config as configuration
 from biosae import node_inputs
+from biosae.causal import config as causal_configuration
 from biosae.codehash import code_hash
 from biosae.errors import BiosaeError
 
@@ -260,6 +261,18 @@ def scoreboard_option(wildcards, input):
     return ["--scoreboard", *files] if files else []
 
 
+def ablation_of(wildcards):
+    """The run's tables of ablation, where the config asks for it."""
+    if CONFIG["ablation"] is None or wildcards.run not in SAES:
+        return []
+    return [f"{LAYER_DIR}/{wildcards.run}/{name}" for name in ("ablation.tsv", "ablation_tracks.tsv")]
+
+
+def ablation_option(wildcards, input):
+    """The option that names the input ``ablation``, if it is there."""
+    return ["--ablation", input.ablation[0]] if input.ablation else []
+
+
 # What README lists, so that a file that was deleted is made again: of every run, nulls included; what only a
 # reader of one run wants is made for the SAEs, and by target for nulls.
 EVERY_RUN = [
@@ -285,6 +298,15 @@ FINAL = [f"{LAYER_DIR}/statistics.h5", *per_run(*EVERY_RUN)]
 FINAL += [f"{LAYER_DIR}/{run}/{name}" for run in SAES for name in EVERY_SAE]
 FINAL += [f"{LAYER_DIR}/{run}/{name}" for run in SEEDED for name in ("stability.tsv", "stability_pairs.tsv")]
 FINAL += [f"{LAYER_DIR}/{run}/coactivation.tsv" for run in COMPARED]
+# what tests nodes in the model, where it is asked for: fidelity of nulls too, on the store that all share
+ON_GIVEN_DATA = [name for name, run in RUNS.items() if run["data"] == "given"]
+for asked in causal_configuration.asked_for(CONFIG):
+    tested = ON_GIVEN_DATA if asked == "fidelity" else SAES
+    FINAL += [f"{LAYER_DIR}/{run}/{name}" for run in tested for name in causal_configuration.OF_RUN[asked]]
+if CONFIG["fidelity"] is not None:
+    FINAL += [
+        f"{LAYER_DIR}/{name}" for name in ("fidelity.tsv", "figures/fidelity.svg", "figures/fidelity.png")
+    ]
 FINAL += [f"{RESULTS}/{name}" for name in ("summary.tsv", "summary.html", "scoreboard.tsv")]
 FINAL += [f"{RESULTS}/scoreboard.svg", f"{RESULTS}/scoreboard.png"]
 FINAL += [f"{KERNELS}/sae.txt", f"{KERNELS}/compiled.txt"]
