@@ -11,8 +11,9 @@ const ARRAYS = {
   u4: Uint32Array,
   i4: Int32Array,
   f4: Float32Array,
-  f8: Float64Array,
+  f8: Float64Array
 };
+const { abs, ceil, floor, hypot, log10, log2, max, min, round } = Math;
 const arrived = new Map(),
   shards = new Map();
 let A = null; // the index
@@ -31,7 +32,7 @@ function loadScript(name, file) {
       const text = arrived.get(name);
       arrived.delete(name);
       if (typeof text === "string") done(text);
-      else fail(Error(`${file} is cut short or is not a file of an atlas.`));
+      else fail(Error(`${file} is cut short or no file of an atlas.`));
     };
     document.head.append(tag);
   });
@@ -40,23 +41,23 @@ function loadScript(name, file) {
 /** JSON of a payload, each {at, type, shape} in it replaced by a view of the binary part. */
 async function unpack(text) {
   const bytes = Uint8Array.fromBase64
-    ? Uint8Array.fromBase64(text)
-    : Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
-  const buffer = await new Response(
-    new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip")),
-  ).arrayBuffer();
-  const length = new DataView(buffer).getUint32(0, true);
-  const view = (x) => {
-    if (x === null || typeof x !== "object") return x;
-    if (x.shape && x.type in ARRAYS)
-      return new ARRAYS[x.type](
-        buffer,
-        4 + length + x.at,
-        x.shape.reduce((a, b) => a * b, 1),
-      );
-    for (const key in x) if (typeof x[key] === "object") x[key] = view(x[key]);
-    return x;
-  };
+      ? Uint8Array.fromBase64(text)
+      : Uint8Array.from(atob(text), c => c.charCodeAt(0)),
+    buffer = await new Response(
+      new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"))
+    ).arrayBuffer(),
+    length = new DataView(buffer).getUint32(0, true),
+    view = x => {
+      if (x === null || typeof x !== "object") return x;
+      if (x.shape && x.type in ARRAYS)
+        return new ARRAYS[x.type](
+          buffer,
+          4 + length + x.at,
+          x.shape.reduce((a, b) => a * b, 1)
+        );
+      for (const key in x) if (typeof x[key] === "object") x[key] = view(x[key]);
+      return x;
+    };
   return view(JSON.parse(new TextDecoder().decode(new Uint8Array(buffer, 4, length))));
 }
 
@@ -64,7 +65,7 @@ async function unpack(text) {
 async function checksum(text) {
   if (!globalThis.crypto?.subtle) return null;
   const sum = new Uint8Array(await crypto.subtle.digest("SHA-256", new TextEncoder().encode(text)));
-  return Array.from(sum.subarray(0, 8), (x) => x.toString(16).padStart(2, "0")).join("");
+  return Array.from(sum.subarray(0, 8), x => x.toString(16).padStart(2, "0")).join("");
 }
 
 async function readShard(name) {
@@ -72,8 +73,8 @@ async function readShard(name) {
     text = await loadScript(name, file),
     sum = A && (await checksum(text));
   if (sum && sum !== A.sha256[name]?.slice(0, 16))
-    throw Error(`${file} was altered: its checksum is not that of the index.`);
-  const data = await unpack(text).catch((error) => {
+    throw Error(`${file} was altered: the index has another checksum.`);
+  const data = await unpack(text).catch(error => {
     throw Error(`${file} is damaged: ${error.message || error.name}.`);
   });
   if (data.name !== name) throw Error(`${file} holds ${data.name}: files were swapped.`);
@@ -96,11 +97,11 @@ function shard(name) {
 
 /** Gives a column none (the code of a missing value) and get(row): number, string, true, false or null. */
 function makeColumn(column) {
-  const { values, words: texts, type } = column;
-  const none = { string: 2 ** (8 * values.BYTES_PER_ELEMENT) - 1, integer: -2147483648, boolean: 255 }[type];
-  const there = type === "number" ? (x) => x === x : (x) => x !== none;
-  const read = type === "string" ? (x) => texts[x] : type === "boolean" ? (x) => x === 1 : (x) => x;
-  return Object.assign(column, { none, get: (row) => (there(values[row]) ? read(values[row]) : null) });
+  const { values, words: texts, type } = column,
+    none = { string: 2 ** (8 * values.BYTES_PER_ELEMENT) - 1, integer: -2147483648, boolean: 255 }[type],
+    there = type === "number" ? x => x === x : x => x !== none,
+    read = type === "string" ? x => texts[x] : type === "boolean" ? x => x === 1 : x => x;
+  return Object.assign(column, { none, get: row => (there(values[row]) ? read(values[row]) : null) });
 }
 
 async function readIndex() {
@@ -108,7 +109,10 @@ async function readIndex() {
     n = index.n_nodes,
     { widths } = index.logos;
   if (index.format !== FORMAT) throw Error(`data/index.js has format ${index.format}; this page reads ${FORMAT}.`);
-  index.column = Object.fromEntries(index.columns.map((column) => [column.name, makeColumn(column)]));
+  index.column = Object.fromEntries(index.columns.map(column => [column.name, makeColumn(column)]));
+  const own = (row, low) => labels.get(value("node", row))?.[low ? "toLowerCase" : "toString"]() ?? null;
+  index.column.label = { type: "string", text: "your own, kept in this browser", get: own };
+  index.column.logo = { type: "logo", text: "best motif, heights in bits", get: () => null };
   index.logoAt = new Uint32Array(n + 1);
   for (let row = 0; row < n; row++) index.logoAt[row + 1] = index.logoAt[row] + 4 * widths[row];
   index.rowOf = new Map(Array.from(index.column.node.values, (node, row) => [node, row]));
@@ -122,16 +126,16 @@ function value(name, row) {
 
 let targetsRead = null; // matrices of the database, kept for good
 async function readTargets() {
-  return readShard("targets").catch((error) => {
+  return readShard("targets").catch(error => {
     warn(`${error.message} Matches are shown without their logos.`);
     return { targets: [] };
   });
 }
 
 async function readNode(row) {
-  const name = A.shards[Math.floor(row / A.shard_nodes)],
-    [data, { targets }] = await Promise.all([shard(name), (targetsRead ??= readTargets())]);
-  const node = data.nodes[row - data.first];
+  const name = A.shards[floor(row / A.shard_nodes)],
+    [data, { targets }] = await Promise.all([shard(name), (targetsRead ??= readTargets())]),
+    node = data.nodes[row - data.first];
   if (node?.node !== value("node", row)) throw Error(`data/${name}.js does not hold node ${value("node", row)}.`);
   return { ...node, row, targets };
 }

@@ -1,17 +1,16 @@
 "use strict";
 // Elements, numbers as text, logos and small charts. Text of the data only ever becomes a text node or an attribute.
 
-const $ = (id) => document.getElementById(id);
+const $ = id => document.getElementById(id);
 
 /** Fills an element: attributes if the first child is a plain object ("on…": listeners), empty children are left out. */
 function make(node, classes, kids) {
   if (classes[0]) node.setAttribute("class", classes.join(" "));
   for (const [key, x] of Object.entries(kids[0]?.constructor === Object ? kids.shift() : {})) {
     if (key.startsWith("on")) node.addEventListener(key.slice(2), x);
-    else if (x !== null && x !== undefined && x !== false)
-      node.setAttribute(key === "aria" ? "aria-label" : key, x === true ? "" : x);
+    else if (x != null && x !== false) node.setAttribute(key === "aria" ? "aria-label" : key, x === true ? "" : x);
   }
-  node.append(...kids.flat(3).filter((kid) => kid || kid === 0));
+  node.append(...kids.flat(3).filter(kid => kid || kid === 0));
   return node;
 }
 /** h("td.num", {title: "x"}, "text", element, …); s is the same for SVG. */
@@ -33,47 +32,48 @@ const wide = (aria, ...kids) => h("div.wide", { tabindex: 0, role: "group", aria
 
 /** A number to `digits` significant digits, "–" where it is missing. */
 function num(x, digits = 3) {
-  if (x === null || x === undefined || x !== x) return "–";
+  if (x == null || x !== x) return "–"; // == null: undefined too
   if (typeof x !== "number") return { true: "yes", false: "no" }[x] ?? String(x);
-  const size = Math.abs(x);
+  const size = abs(x);
   if (x === 0 || (Number.isInteger(x) && size < 1e9)) return String(x);
   if (size < 1e-3 || size >= 1e9) return x.toExponential(digits - 1).replace(/\.?0*e\+?/, "e");
   return size >= 10 ** (digits - 1) ? x.toFixed(size < 1000 ? 1 : 0) : x.toPrecision(digits);
 }
-const exact = (x) => (typeof x === "number" && !Number.isInteger(x) ? String(Number(x.toPrecision(7))) : num(x)); // all that 4 bytes hold
-const percent = (x) => (x === null || x === undefined ? "–" : `${num(100 * x, 2).replace(/\.0$/, "")}\u00a0%`);
+const exact = x => (typeof x === "number" && !Number.isInteger(x) ? String(Number(x.toPrecision(7))) : num(x)); // all that 4 bytes hold
+const percent = x => (x == null ? "–" : `${num(100 * x, 2).replace(/\.0$/, "")} %`);
 /** An E-value; by its logarithm where a double cannot hold it. */
 function tiny(x, log10) {
   if (x !== 0 || !log10) return num(x, 2);
-  const power = Math.floor(log10);
+  const power = floor(log10);
   return `${(10 ** (log10 - power)).toFixed(1)}e${power}`;
 }
-const bracket = (unit) => (unit ? ` [${unit}]` : "");
-const words = (name) => name.replaceAll("_", " ");
+const bracket = unit => (unit ? ` [${unit}]` : "");
+const words = name => name.replaceAll("_", " ");
 
 // ---- logos: 100 units a column, 200 units a bit, one path a base
 
 const BASES = "ACGT";
+// outlines in a box of 100 x 100; "A30,36 1" is an arc of these radii, of more than half a turn, clockwise
+const GLYPHS = [
+  "M0,100L38,0 62,0 100,100 79,100 71,77 29,77 21,100ZM34,61L50,17 66,61Z",
+  "M89,19A50,50 0 89,81L71,76A30,36 1 71,24Z",
+  "M89,19A50,50 0 74,94L100,83 100,47 55,47 55,61 80,61 80,74 71,76A30,36 1 71,24Z",
+  "M0,0L100,0 100,16 61,16 61,100 39,100 39,16 0,16Z"
+];
 function glyph(base, x, y, height) {
-  const p = (...uv) => uv.map((a, i) => (i % 2 ? Math.round(y + a * height) : Math.round(x + 4 + 92 * a))).join(" ");
-  const arc = (rx, ry, sweep, u, v) => `A${92 * rx} ${(ry * height).toFixed(1)} 0 1 ${sweep} ${p(u, v)}`;
-  const inner = `L${p(0.712, 0.755)}${arc(0.3, 0.36, 1, 0.712, 0.245)}Z`;
-  return [
-    () =>
-      `M${p(0, 1, 0.38, 0, 0.62, 0, 1, 1, 0.79, 1, 0.71, 0.77, 0.29, 0.77, 0.21, 1)}ZM${p(0.345, 0.61, 0.5, 0.17, 0.655, 0.61)}Z`,
-    () => `M${p(0.894, 0.192)}${arc(0.5, 0.5, 0, 0.894, 0.808)}${inner}`,
-    () =>
-      `M${p(0.894, 0.192)}${arc(0.5, 0.5, 0, 0.735, 0.941)}L${p(1, 0.83, 1, 0.47, 0.55, 0.47, 0.55, 0.61, 0.8, 0.61, 0.8, 0.74)}${inner}`,
-    () => `M${p(0, 0, 1, 0, 1, 0.16, 0.61, 0.16, 0.61, 1, 0.39, 1, 0.39, 0.16, 0, 0.16)}Z`,
-  ][base]();
+  return GLYPHS[base].replace(/(A?)(\d+),(\d+)/g, (_, arc, u, v) =>
+    arc
+      ? `A${u * 0.92} ${((v * height) / 100).toFixed(1)} 0 1`
+      : `${round(x + 4 + u * 0.92)} ${round(y + (v * height) / 100)}`
+  );
 }
 
-const reverseComplement = (matrix) => matrix.slice().reverse(); // turns the columns, and A C G T into T G C A
+const reverseComplement = matrix => matrix.slice().reverse(); // turns the columns, and A C G T into T G C A
 function consensus(matrix) {
   let text = "";
   for (let i = 0; i < matrix.length; i += 4) {
     const p = matrix.subarray(i, i + 4);
-    text += BASES[p.indexOf(Math.max(...p))];
+    text += BASES[p.indexOf(max(...p))];
   }
   return text;
 }
@@ -83,11 +83,11 @@ function logo(matrix, column, height, unit = 1) {
   const paths = ["", "", "", ""],
     w = matrix.length / 4;
   for (let i = 0; i < w; i++) {
-    const p = Array.from(matrix.subarray(4 * i, 4 * i + 4), (x) => x / unit);
-    const bits = Math.max(
-      0,
-      p.reduce((sum, x) => (x > 0 ? sum + x * Math.log2(x) : sum), 2),
-    );
+    const p = Array.from(matrix.subarray(4 * i, 4 * i + 4), x => x / unit),
+      bits = max(
+        0,
+        p.reduce((sum, x) => (x > 0 ? sum + x * log2(x) : sum), 2)
+      );
     let y = 400;
     for (const b of [0, 1, 2, 3].sort((a, c) => p[a] - p[c])) {
       const high = p[b] * bits * 200;
@@ -103,9 +103,9 @@ function logo(matrix, column, height, unit = 1) {
       height,
       preserveAspectRatio: "none",
       role: "img",
-      aria: `logo ${consensus(matrix)}`,
+      aria: `logo ${consensus(matrix)}`
     },
-    paths.map((d, b) => d && s(`path.${BASES[b]}`, { d })),
+    paths.map((d, b) => d && s(`path.${BASES[b]}`, { d }))
   );
 }
 
@@ -113,46 +113,48 @@ function logo(matrix, column, height, unit = 1) {
 function rowLogo(row, height = 22) {
   const from = A.logoAt[row],
     to = A.logoAt[row + 1];
-  return to > from ? logo(A.logos.matrices.subarray(from, to), Math.min(7, 448 / (to - from)), height, 255) : null;
+  return to > from ? logo(A.logos.matrices.subarray(from, to), min(7, 448 / (to - from)), height, 255) : null;
 }
 
 // ---- charts
 
-function ticks(low, high, count = 4) {
-  const step = 10 ** Math.floor(Math.log10((high - low) / count || 1)),
-    found = [];
-  const size = [1, 2, 5, 10].map((m) => m * step).find((x) => (high - low) / x <= count) ?? step;
-  for (let t = Math.ceil(low / size) * size; t <= high + size * 1e-9; t += size) found.push(Number(t.toPrecision(6)));
-  return found;
+/** [smallest, largest] of what is a number; [Infinity, -Infinity] of nothing. */
+function range(values) {
+  let low = Infinity,
+    high = -Infinity;
+  for (const x of values) {
+    if (x < low) low = x;
+    if (x > high) high = x;
+  }
+  return [low, high];
 }
 
-/** A chart: `draw(x, y)` gives what is in it; ranges [low, high] of both axes, marks of y as [value, text]. */
-function chart(aria, [x0, x1], [y0, y1], marks, under, draw) {
-  const x = (v) => 40 + (372 * (v - x0)) / (x1 - x0 || 1),
-    y = (v) => 8 + 112 * (1 - (v - y0) / (y1 - y0 || 1));
+/** A chart: `draw(x, y)` gives what is in it; ranges [low, high] of both axes, marks [value, text] along them. */
+function chart(aria, [x0, x1], [y0, y1], xMarks, yMarks, under, draw) {
+  const x = v => 40 + (372 * (v - x0)) / (x1 - x0 || 1),
+    y = v => 8 + 112 * (1 - (v - y0) / (y1 - y0 || 1)),
+    text = (left, top, what, anchor = "middle") => s("text", { x: left, y: top, "text-anchor": anchor }, what);
   return s(
     "svg.chart",
     { viewBox: "0 0 420 154", role: "img", aria },
-    marks.map(([v, text]) => [
-      s("line", { x1: 40, x2: 412, y1: y(v), y2: y(v) }),
-      s("text", { x: 36, y: y(v) + 3, "text-anchor": "end" }, text),
-    ]),
+    yMarks.map(([v, what]) => [s("line", { x1: 40, x2: 412, y1: y(v), y2: y(v) }), text(36, y(v) + 3, what, "end")]),
     draw(x, y),
-    ticks(x0, x1).map((t) => s("text", { x: x(t), y: 134, "text-anchor": "middle" }, num(t))),
-    s("text", { x: 226, y: 150, "text-anchor": "middle" }, under),
+    xMarks.map(([v, what]) => text(x(v), 134, what)),
+    text(226, 150, under)
   );
 }
 
-/** Counts as bars, heights by log10(1 + count). */
+/** Counts as bars of equal width, heights by log10(1 + count). */
 function histogram({ edges, counts }) {
-  const f = (c) => Math.log10(1 + c),
-    top = f(Math.max(...counts, 1)),
-    range = [edges[0], edges.at(-1)];
-  const marks = [1, 1e2, 1e4, 1e6, 1e8].filter((c) => f(c) <= top).map((c) => [f(c), num(c, 1)]);
+  const f = c => log10(1 + c),
+    top = f(max(...counts, 1)),
+    marks = [1, 1e2, 1e4, 1e6, 1e8].filter(c => f(c) <= top).map(c => [f(c), num(c, 1)]),
+    skip = ceil(edges.length / 12);
   return chart(
-    `Histogram of activations from ${range.map((x) => num(x)).join(" to ")}`,
-    range,
+    `Histogram of activations from ${num(edges[0])} to ${num(edges.at(-1))}`,
+    [0, counts.length],
     [0, top],
+    edges.map((e, i) => [i, num(e)]).filter((_, i) => i % skip === 0),
     marks,
     "activation; counts are logarithmic",
     (x, y) =>
@@ -161,39 +163,35 @@ function histogram({ edges, counts }) {
           c > 0 &&
           s(
             "rect",
-            {
-              x: x(edges[i]),
-              width: Math.max(0.5, x(edges[i + 1]) - x(edges[i]) - 1),
-              y: y(f(c)),
-              height: y(0) - y(f(c)),
-            },
-            s("title", `${num(edges[i])} to ${num(edges[i + 1])}: ${c} positions`),
-          ),
-      ),
+            { x: x(i), width: x(i + 1) - x(i) - 1, y: y(f(c)), height: y(0) - y(f(c)) },
+            s("title", `${num(edges[i])} to ${num(edges[i + 1])}: ${c} positions`)
+          )
+      )
   );
 }
 
 /** Lines over one axis: series = [{name, points: [[x, y], …]}]. */
 function lines(series, under) {
   const all = series.flatMap(({ points }) => points),
-    range = (k) => [Math.min(...all.map((p) => p[k])), Math.max(...all.map((p) => p[k]))];
+    marks = ([low, high]) => [low, (low + high) / 2, high].map(v => [v, num(v)]),
+    across = range(all.map(p => p[0])),
+    ends = range([0, ...all.map(p => p[1])]);
   if (!all.length) return note("No figures.");
-  const [low, high] = range(1),
-    ends = [Math.min(low, 0), high];
   return chart(
     series.map(({ name, points }) => `${name} from ${num(points[0]?.[1])} to ${num(points.at(-1)?.[1])}`).join("; "),
-    range(0),
+    across,
     ends,
-    ticks(...ends).map((t) => [t, num(t)]),
+    marks(across),
+    marks(ends),
     under,
     (x, y) =>
       series.map(({ name, points }, k) =>
         s(
           `polyline.s${k}`,
-          { points: points.map(([a, b]) => `${x(a).toFixed(1)},${y(b).toFixed(1)}`).join(" ") },
-          s("title", name),
-        ),
-      ),
+          { points: points.map(([a, b]) => [x(a), y(b)].map(v => v.toFixed(1))).join(" ") },
+          s("title", name)
+        )
+      )
   );
 }
 
@@ -201,7 +199,7 @@ function lines(series, under) {
 
 /** A table of head cells and rows (text, number or element); a row with weak = true is grey. */
 function grid(head, rows, caption) {
-  const cell = (x) =>
+  const cell = x =>
     x?.tagName === "TD"
       ? x
       : typeof x === "number" || x === null
@@ -216,14 +214,14 @@ function grid(head, rows, caption) {
         "thead",
         h(
           "tr",
-          head.map((text) => h("th", { scope: "col" }, text)),
-        ),
+          head.map(text => h("th", { scope: "col" }, text))
+        )
       ),
       h(
         "tbody",
-        rows.map((row) => h(row.weak ? "tr.weak" : "tr", row.map(cell))),
-      ),
-    ),
+        rows.map(row => h(row.weak ? "tr.weak" : "tr", row.map(cell)))
+      )
+    )
   );
 }
 
@@ -235,8 +233,8 @@ function save(name, text) {
   link.remove();
   setTimeout(() => URL.revokeObjectURL(href), 1e4);
 }
-const clean = (x) => String(x ?? "").replace(/[\t\r\n]+/g, " ");
-const tsv = (rows) => rows.map((row) => `${row.map(clean).join("\t")}\n`).join("");
+const clean = x => String(x ?? "").replace(/[\t\r\n]+/g, " ");
+const tsv = rows => rows.map(row => `${row.map(clean).join("\t")}\n`).join("");
 /** A button that saves as TSV the objects of equal keys that `make` gives. */
 function tsvButton(name, give) {
   return button(
@@ -244,9 +242,9 @@ function tsvButton(name, give) {
     () => {
       const rows = give(),
         keys = Object.keys(rows[0] ?? {});
-      save(name, tsv([keys, ...rows.map((row) => keys.map((key) => row[key]))]));
+      save(name, tsv([keys, ...rows.map(row => keys.map(key => row[key]))]));
     },
-    { class: "small", aria: `Download ${name}` },
+    { class: "small", aria: `Download ${name}` }
   );
 }
 /** A button that saves motifs in MEME text format. */
@@ -254,15 +252,15 @@ function memeButton(name, motifs) {
   const text = ({ id, consensus: also, matrix, n_sites, e_value }) =>
     `MOTIF ${id} ${also}\nletter-probability matrix: alength= 4 w= ${matrix.length / 4} nsites= ${n_sites} E= ${e_value}\n${Array.from(
       matrix,
-      (x, i) => x.toFixed(6) + (i % 4 < 3 ? " " : "\n"),
+      (x, i) => x.toFixed(6) + (i % 4 < 3 ? " " : "\n")
     ).join("")}\n`;
   return button(
     "MEME",
     () =>
       save(
         name,
-        `MEME version 4\n\nALPHABET= ACGT\n\nstrands: + -\n\nBackground letter frequencies\nA 0.25 C 0.25 G 0.25 T 0.25\n\n${motifs.map(text).join("")}`,
+        `MEME version 4\n\nALPHABET= ACGT\n\nstrands: + -\n\nBackground letter frequencies\nA 0.25 C 0.25 G 0.25 T 0.25\n\n${motifs.map(text).join("")}`
       ),
-    { class: "small", aria: `Download ${name}` },
+    { class: "small", aria: `Download ${name}` }
   );
 }

@@ -22,8 +22,9 @@ function keepLabels() {
   try {
     localStorage.setItem(labelKey(), JSON.stringify(Object.fromEntries(labels)));
   } catch (error) {
-    warn(`The labels could not be kept in this browser (${error.name}): export them before you close the page.`);
+    warn(`Labels could not be kept here (${error.name}): save them as TSV before you leave.`);
   }
+  table.drawHead();
   table.apply();
 }
 
@@ -32,14 +33,14 @@ const exportLabels = () => save("labels.tsv", tsv([["node", "label"], ...[...lab
 /** Takes in a TSV with columns node and label; says what it took and what it could not place. */
 function importLabels(text) {
   const [head = [], ...rows] = text
-    .split(/\r?\n/)
-    .filter(Boolean)
-    .map((line) => line.split("\t"));
-  const at = head.indexOf("node"),
+      .split(/\r?\n/)
+      .filter(Boolean)
+      .map(line => line.split("\t")),
+    at = head.indexOf("node"),
     what = head.indexOf("label"),
-    known = rows.filter((row) => A.rowOf.has(Number(row[at])));
+    known = rows.filter(row => A.rowOf.has(Number(row[at])));
   if (at < 0 || what < 0)
-    return warn("Nothing was imported: the file has no columns node and label, tab-separated, in a header line.");
+    return warn("Nothing was imported: no columns node and label, tab-separated, in the first line.");
   for (const row of known) setLabel(Number(row[at]), row[what]);
   keepLabels();
   return warn(`${known.length} labels imported; ${rows.length - known.length} rows name no node of this atlas.`);
@@ -47,11 +48,11 @@ function importLabels(text) {
 
 /** Shows a message at the head of the page, once, until the reader closes it. */
 function warn(text) {
-  if ([...$("alerts").children].some((line) => line.firstChild.textContent === text)) return;
+  if ([...$("alerts").children].some(line => line.firstChild.textContent === text)) return;
   const line = h(
     "p.alert",
     h("span", text),
-    button("×", () => line.remove(), { aria: "Close this message" }),
+    button("×", () => line.remove(), { aria: "Close this message" })
   );
   $("alerts").append(line);
 }

@@ -5,29 +5,29 @@ let shownNodes = null,
   asked = 0;
 
 const params = () => new URLSearchParams(location.hash.slice(1));
-const replaceHash = (text) => history.replaceState(null, "", `#${text}`); // no step for the back button
+const replaceHash = text => history.replaceState(null, "", `#${text}`); // no step for the back button
 
 function writeTableHash() {
   const { q, sort, down, filters, cols } = table.state,
-    { kind, by } = map;
-  const all = {
-    q,
-    sort: down ? `-${sort}` : sort === "rank" ? "" : sort,
-    ...Object.fromEntries(Object.entries(filters).map(([name, text]) => [`f.${name}`, text])),
-    cols: cols?.join(),
-    map: kind === "umap" ? "" : kind,
-    by: by === "explained_by" ? "" : by,
-  };
-  replaceHash((table.hash = `#${new URLSearchParams(Object.entries(all).filter(([, x]) => x))}`.slice(1)));
-  table.hash = `#${table.hash}`;
+    { kind, by } = map,
+    p = new URLSearchParams(),
+    set = (key, x, usual) => x && x !== usual && p.set(key, x);
+  set("q", q);
+  set("sort", (down ? "-" : "") + sort, "rank");
+  for (const name in filters) set(`f.${name}`, filters[name]);
+  set("cols", cols?.join());
+  set("map", kind, "umap");
+  set("by", by, "explained_by");
+  replaceHash(p);
+  table.hash = `#${p}`;
 }
 
 async function showTable(p) {
   const sort = p.get("sort") ?? "rank",
     filters = Object.fromEntries(
       [...p]
-        .filter(([key]) => key.startsWith("f.") && key !== "f.logo" && table.column(key.slice(2)))
-        .map(([key, text]) => [key.slice(2), text]),
+        .filter(([key]) => key.startsWith("f.") && key !== "f.logo" && A.column[key.slice(2)])
+        .map(([key, text]) => [key.slice(2), text])
     );
   shownNodes = null;
   document.title = `${A.run} · ${A.layer} · atlas`;
@@ -39,7 +39,7 @@ async function showTable(p) {
       sort: sort.replace(/^-/, ""),
       down: sort[0] === "-",
       filters,
-      cols: p.get("cols")?.split(","),
+      cols: p.get("cols")?.split(",")
     });
   else table.scroller.scrollTop = table.scrolled; // back from a node: as it was left
   table.hash = location.hash;
@@ -57,7 +57,7 @@ function page(id, ...content) {
 
 async function showNodes(numbers, p) {
   const mine = ++asked,
-    rows = numbers.map((node) => A.rowOf.get(node)),
+    rows = numbers.map(node => A.rowOf.get(node)),
     lacking = numbers.filter((_, i) => rows[i] === undefined);
   shownNodes = numbers;
   try {
@@ -73,7 +73,7 @@ async function showNodes(numbers, p) {
       h("nav", { aria: "Nodes" }, upLink()),
       h("h1", { tabindex: -1 }, "This node cannot be shown"),
       h("p", error.message),
-      rows.filter((row) => row >= 0).map(figuresView),
+      rows.filter(row => row >= 0).map(figuresView)
     );
     warn(error.message);
   }
@@ -87,8 +87,7 @@ async function route() {
   document.body.dataset.shown = location.hash;
 }
 
-const plain = (event) =>
-  !(event.ctrlKey || event.metaKey || event.altKey || /INPUT|SELECT/.test(event.target.tagName));
+const plain = event => !(event.ctrlKey || event.metaKey || event.altKey || /INPUT|SELECT/.test(event.target.tagName));
 
 function key(event) {
   const step = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
@@ -103,7 +102,7 @@ function key(event) {
     // there the arrows scroll
     const at = table.view.indexOf(A.rowOf.get(shownNodes[0])),
       row = table.view[at + step];
-    if (at >= 0 && row !== undefined) location.hash = `n=${value("node", row)}`;
+    if (at >= 0 && row !== undefined) openNode(row);
   }
 }
 
@@ -113,14 +112,14 @@ function search() {
       location.hash = `q=${encodeURIComponent(box.value)}`;
     };
   box.addEventListener("input", () => (shownNodes ? leave() : table.change({ q: box.value })));
-  $("find").addEventListener("submit", async (event) => {
+  $("find").addEventListener("submit", async event => {
     event.preventDefault();
     await table.settled;
     const node = Number(box.value.trim().match(/^n?(\d+)$/)?.[1]),
       { view } = table;
-    if (A.rowOf.has(node)) location.hash = `n=${node}`;
+    if (A.rowOf.has(node)) openNode(A.rowOf.get(node));
     else if (shownNodes) leave();
-    else if (view.length === 1) location.hash = `n=${value("node", view[0])}`;
+    else if (view.length === 1) openNode(view[0]);
     else if (view.length) table.go(0);
   });
 }
@@ -139,9 +138,9 @@ async function start() {
   await route();
 }
 
-addEventListener("error", (event) => event.error && warn(`The page failed: ${event.message}`));
-addEventListener("unhandledrejection", (event) => warn(String(event.reason?.message ?? event.reason)));
-start().catch((error) => {
+addEventListener("error", event => event.error && warn(`The page failed: ${event.message}`));
+addEventListener("unhandledrejection", event => warn(String(event.reason?.message ?? event.reason)));
+start().catch(error => {
   $("wait").textContent = "The atlas cannot be shown.";
   warn(error.message);
 });

@@ -2,15 +2,13 @@
 // Which rows fit and in what order: the search box, filters of columns, places in the genome.
 
 const sortKeys = new Map(); // column → Float64Array, missing = NaN
-const lowWords = (column) => (column.low ??= column.words.map((word) => word.toLowerCase()));
+const lowWords = column => (column.low ??= column.words.map(word => word.toLowerCase()));
 
 /** Keys to sort by: numbers as they are, text by the rank of its words. */
 function keysOf(name) {
   if (name === "label") {
     const all = [...labels.values()].sort();
-    return Float64Array.from(A.column.node.values, (node) =>
-      labels.has(node) ? all.indexOf(labels.get(node)) : NaN,
-    );
+    return Float64Array.from(A.column.node.values, node => (labels.has(node) ? all.indexOf(labels.get(node)) : NaN));
   }
   if (!sortKeys.has(name)) {
     const { values, none, type } = A.column[name],
@@ -24,7 +22,7 @@ function keysOf(name) {
         });
     sortKeys.set(
       name,
-      Float64Array.from(values, (x) => (x === none ? NaN : low ? rank[x] : x)),
+      Float64Array.from(values, x => (x === none ? NaN : low ? rank[x] : x))
     );
   }
   return sortKeys.get(name);
@@ -35,9 +33,9 @@ function sortRows(rows, name, down) {
   if (name === "rank" && !down) return rows;
   const keys = keysOf(name),
     sign = down ? -1 : 1,
-    there = rows.filter((row) => keys[row] === keys[row]);
+    there = rows.filter(row => keys[row] === keys[row]);
   there.sort((a, b) => sign * (keys[a] - keys[b]) || a - b);
-  const gone = rows.filter((row) => keys[row] !== keys[row]),
+  const gone = rows.filter(row => keys[row] !== keys[row]),
     all = new Uint32Array(rows.length);
   all.set(there);
   all.set(gone, there.length);
@@ -50,47 +48,41 @@ const HINTS = { string: "part of it, =exact, !not, a|b, missing", number: ">0.1,
 function makeTest(filter, type, round = Number) {
   const text = filter.trim().toLowerCase();
   if (!text) return null;
-  if (text === "missing" || text === "–") return (x) => x === null;
-  if (type === "boolean") return { yes: (x) => x === true, no: (x) => x === false }[text];
+  if (text === "missing" || text === "–") return x => x === null;
+  if (type === "boolean") return { yes: x => x === true, no: x => x === false }[text];
   if (type === "string") {
     const tests = text
       .split("|")
-      .map((part) => part.trim())
+      .map(part => part.trim())
       .filter(Boolean)
       .map(
-        (part) =>
-          ({ "=": (x) => x === part.slice(1), "!": (x) => !x.includes(part.slice(1)) })[part[0]] ??
-          ((x) => x.includes(part)),
+        part =>
+          ({ "=": x => x === part.slice(1), "!": x => !x.includes(part.slice(1)) })[part[0]] ??
+          (x => x.includes(part))
       );
-    return (x) => tests.some((test) => test(x ?? ""));
+    return x => tests.some(test => test(x ?? ""));
   }
-  const tests = text.split(/\s+/).map((part) => {
+  const tests = text.split(/\s+/).map(part => {
     const [, sign, a, b] =
         part.match(/^([<>]=?|=)?(-?[\d.]+?(?:e[-+]?\d+)?)(?:\.\.(-?[\d.]+(?:e[-+]?\d+)?))?$/) ?? [],
       low = round(Number(a)),
       high = round(Number(b));
     if (low !== low || (b && (sign || high !== high))) return undefined;
-    return b
-      ? (x) => x >= low && x <= high
-      : ({ "<": (x) => x < low, "<=": (x) => x <= low, ">": (x) => x > low, ">=": (x) => x >= low }[sign] ??
-          ((x) => Math.abs(x - low) <= 5e-4 * Math.abs(low))); // equal in the digits shown
+    if (b) return x => x >= low && x <= high;
+    const near = x => abs(x - low) <= 5e-4 * abs(low); // equal in the digits shown
+    return { "<": x => x < low, "<=": x => x <= low, ">": x => x > low, ">=": x => x >= low }[sign] ?? near;
   });
-  return tests.includes(undefined) ? undefined : (x) => x !== null && tests.every((test) => test(x));
+  return tests.includes(undefined) ? undefined : x => x !== null && tests.every(test => test(x));
 }
 
 /** Clears mask[row] where a column's filter does not hold. Returns whether the filter could be read. */
 function applyFilter(mask, name, text) {
-  const own = name === "label",
-    { values, type, get, none, words: texts } = A.column[own ? "node" : name];
-  const test = makeTest(text, own ? "string" : type, values instanceof Float32Array ? Math.fround : Number);
+  const { values, type, get, none, words: texts } = A.column[name],
+    test = makeTest(text, type, values instanceof Float32Array ? Math.fround : Number);
   if (!test) return test === null;
   const fits = texts && lowWords(A.column[name]).map(test),
     gone = test(null); // each word is tested once
-  const holds = own
-    ? (row) => test(labels.get(values[row])?.toLowerCase() ?? null)
-    : texts
-      ? (row) => (values[row] === none ? gone : fits[values[row]])
-      : (row) => test(get(row));
+  const holds = texts ? row => (values[row] === none ? gone : fits[values[row]]) : row => test(get(row, true));
   for (let row = 0; row < mask.length; row++) if (mask[row] && !holds(row)) mask[row] = 0;
   return true;
 }
@@ -100,13 +92,13 @@ function applyText(mask, query) {
   for (const word of query.toLowerCase().split(/\s+/).filter(Boolean)) {
     const number = word.match(/^n?(\d+)$/),
       found = new Uint8Array(mask.length),
-      add = (node) => {
+      add = node => {
         if (A.rowOf.has(node)) found[A.rowOf.get(node)] = 1;
       };
     if (number) add(Number(number[1]));
     for (const column of A.columns)
       if (column.words && !number) {
-        const fits = lowWords(column).map((text) => text.includes(word)),
+        const fits = lowWords(column).map(text => text.includes(word)),
           { values } = column;
         if (fits.includes(true)) for (let row = 0; row < mask.length; row++) if (fits[values[row]]) found[row] = 1;
       }
@@ -118,8 +110,8 @@ function applyText(mask, query) {
 /** {chrom (number), start, end, text} of "chr1:1,000-2,000" (from 1, both ends in it); null where the text is no place. */
 function parseLocus(query) {
   const [, name, from, to = from] = query.trim().match(/^(.+):([\d,]+)(?:(?:-|–|\.\.)([\d,]+))?$/) ?? [],
-    read = (x) => Number(x.replaceAll(",", ""));
-  const chrom = A.chroms.findIndex((other) => other.toLowerCase() === name?.toLowerCase());
+    read = x => Number(x.replaceAll(",", "")),
+    chrom = A.chroms.findIndex(other => other.toLowerCase() === name?.toLowerCase());
   return chrom < 0 ? null : { chrom, start: read(from) - 1, end: read(to), text: query.trim() };
 }
 
@@ -129,8 +121,8 @@ async function findGene(query) {
       .replace(/^gene:/i, "")
       .toLowerCase(),
     data = await shard("genes"),
-    at = data.genes.findIndex((gene) => gene.toLowerCase() === name);
-  const [chrom, start, end] = [data.chrom[at], data.start[at], data.end[at]];
+    at = data.genes.findIndex(gene => gene.toLowerCase() === name),
+    [chrom, start, end] = [data.chrom[at], data.start[at], data.end[at]];
   return at < 0 ? null : { chrom, start, end, text: `${data.genes[at]} (${A.chroms[chrom]}:${start + 1}-${end})` };
 }
 

@@ -18,9 +18,9 @@ Object.assign(table, {
               this.filter(name, "");
               this.drawHead();
             },
-            { aria: `Drop the filter on ${words(name)}` },
-          ),
-        ),
+            { aria: `Drop the filter on ${words(name)}` }
+          )
+        )
       ),
       gene
         ? button(`${gene.text}: nodes with a window there`, () => {
@@ -33,40 +33,40 @@ Object.assign(table, {
             this.set({ ...this.state, q: "", filters: {} });
             writeTableHash();
           })
-        : "",
+        : ""
     );
     $("empty").textContent = n
       ? ""
       : A.n_nodes
         ? "No node fits."
-        : "This run has no kept node: none passed the filters of the config.";
+        : "This run has no kept node: none passed the filters.";
   },
 
   chooser() {
     const list = h("div.menu", { role: "group", aria: "Columns" }),
-      take = (cols) => this.change({ cols }).then(boxes);
-    const boxes = () =>
-      list.replaceChildren(
-        h(
-          "p",
-          button("All", () => take(this.names())),
-          button("Usual", () => take(null)),
-        ),
-        ...this.names().map((name) => {
-          const shown = this.shown(),
-            checked = shown.includes(name);
-          return h(
-            "label",
-            { title: this.column(name).text },
-            h("input", {
-              type: "checkbox",
-              checked,
-              onchange: () => take(this.names().filter((x) => shown.includes(x) !== (x === name))),
-            }),
-            words(name),
-          );
-        }),
-      );
+      take = cols => this.change({ cols }).then(boxes),
+      boxes = () =>
+        list.replaceChildren(
+          h(
+            "p",
+            button("All", () => take(this.names())),
+            button("Usual", () => take(null))
+          ),
+          ...this.names().map(name => {
+            const shown = this.shown(),
+              checked = shown.includes(name);
+            return h(
+              "label",
+              { title: A.column[name].text },
+              h("input", {
+                type: "checkbox",
+                checked,
+                onchange: () => take(this.names().filter(x => shown.includes(x) !== (x === name)))
+              }),
+              words(name)
+            );
+          })
+        );
     return h("details", { ontoggle: boxes }, h("summary", "Columns"), list);
   },
 
@@ -88,25 +88,17 @@ Object.assign(table, {
             h(
               "li",
               /^files(\/\w[\w.-]*)+$/.test(path) ? h("a", { href: path, download: true }, path.slice(6)) : path,
-              ` ${text} (${num(bytes / 1e6, 2)} MB)`,
-            ),
-          ),
-        ),
-      ),
+              ` ${text} (${num(bytes / 1e6, 2)} MB)`
+            )
+          )
+        )
+      )
     );
   },
 
   save() {
-    const names = this.names().filter((name) => name !== "logo"),
-      text = (x) => (typeof x === "number" ? exact(x) : x);
-    save(
-      "nodes_shown.tsv",
-      tsv([
-        names,
-        ...Array.from(this.view, (row) =>
-          names.map((name) => (name === "label" ? labels.get(value("node", row)) : text(value(name, row)))),
-        ),
-      ]),
-    );
-  },
+    const names = this.names().filter(name => name !== "logo"),
+      text = x => (typeof x === "number" ? exact(x) : x);
+    save("nodes_shown.tsv", tsv([names, ...Array.from(this.view, row => names.map(name => text(value(name, row))))]));
+  }
 });
