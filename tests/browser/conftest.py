@@ -58,7 +58,9 @@ class Page:
 def engine(request: pytest.FixtureRequest) -> str:
     lacking = missing_programs(request.param)
     if lacking:
-        pytest.skip(f"this machine has no {', '.join(lacking)} (Debian: chromium chromium-driver firefox-esr)")
+        pytest.skip(
+            f"this machine has no {', '.join(lacking)} (Debian: chromium chromium-driver firefox-esr)"
+        )
     return request.param
 
 

@@ -76,7 +76,8 @@ def table() -> dict[str, list]:
     named = [has[row] and row % 3 != 2 for row in rows]
     names = ["GATA1::TAL1", "CTCF", "SP1", "REST"]
     explained = [
-        f"factor: {names[r % 4]}" if named[r] else "repeat: Alu" if r % 2 else "motif without a name" for r in rows
+        f"factor: {names[r % 4]}" if named[r] else "repeat: Alu" if r % 2 else "motif without a name"
+        for r in rows
     ]
     explained[WITHOUT_MOTIF] = "nothing"
 
@@ -125,12 +126,18 @@ def encode_column(payload: Payload, name: str, values: list) -> dict:
         codes = [65535 if x is None else words.index(x) for x in values]
         return column | {"type": "string", "words": words, "values": payload.put(codes, "u2")}
     if any(isinstance(x, bool) for x in there):
-        return column | {"type": "boolean", "values": payload.put([255 if x is None else x for x in values], "u1")}
+        return column | {
+            "type": "boolean",
+            "values": payload.put([255 if x is None else x for x in values], "u1"),
+        }
     if there and all(isinstance(x, int) for x in there):
         missing = [-2147483648 if x is None else x for x in values]
         return column | {"type": "integer", "values": payload.put(missing, "i4")}
     code = "f8" if any(0 < abs(x) < 1e-37 for x in there) else "f4"
-    return column | {"type": "number", "values": payload.put([np.nan if x is None else x for x in values], code)}
+    return column | {
+        "type": "number",
+        "values": payload.put([np.nan if x is None else x for x in values], code),
+    }
 
 
 def examples(payload: Payload, row: int) -> dict | None:
@@ -171,8 +178,24 @@ def examples(payload: Payload, row: int) -> dict | None:
 def matches(row: int) -> list[dict]:
     """Two: the first significant on the plus strand, the second not, on the minus strand, starting before the target."""
     common = {"log10_p": -9.0, "e_value": 1e-6, "q_value_run": 1e-5, "q_null": 0.01, "promiscuous": False}
-    first = {"target": 0, "p_value": 1e-9, "q_value": 3e-9, "offset": 2, "overlap": 8, "orientation": "+", "significant": True}
-    second = {"target": 1, "p_value": 0.01, "q_value": 0.3, "offset": -3, "overlap": 5, "orientation": "-", "significant": False}
+    first = {
+        "target": 0,
+        "p_value": 1e-9,
+        "q_value": 3e-9,
+        "offset": 2,
+        "overlap": 8,
+        "orientation": "+",
+        "significant": True,
+    }
+    second = {
+        "target": 1,
+        "p_value": 0.01,
+        "q_value": 0.3,
+        "offset": -3,
+        "overlap": 5,
+        "orientation": "-",
+        "significant": False,
+    }
     return [common | first, common | second]
 
 
@@ -191,17 +214,43 @@ def motifs(payload: Payload, row: int) -> list[dict]:
 def targets(payload: Payload) -> list[dict]:
     long, short = motif_matrix(500, 12), motif_matrix(501, 6)
     return [
-        {"id": "MA0140.1", "name": "GATA1::TAL1", "database": "jaspar.meme", "matrix": payload.put(long, "f4")},
+        {
+            "id": "MA0140.1",
+            "name": "GATA1::TAL1",
+            "database": "jaspar.meme",
+            "matrix": payload.put(long, "f4"),
+        },
         {"id": "T2", "name": None, "database": f"{MARKUP}.meme", "matrix": payload.put(short, "f4")},
     ]
 
 
 def node(payload: Payload, row: int) -> dict:
     near = [[(row + step) % N, 0.9 - 0.05 * step] for step in range(1, 11)]
-    overlap = {"n_seqlets": 100, "n_background": 1000, "odds_ratio": 4.0, "ci_low": 2.0, "ci_high": 8.0, "p_value": 1e-4}
+    overlap = {
+        "n_seqlets": 100,
+        "n_background": 1000,
+        "odds_ratio": 4.0,
+        "ci_low": 2.0,
+        "ci_high": 8.0,
+        "p_value": 1e-4,
+    }
     rows = [
-        overlap | {"annotation": "truth", "class": "CTCF site", "n_overlap": 40, "n_background_overlap": 100, "q_value": 1e-3},
-        overlap | {"annotation": "truth", "class": MARKUP, "n_overlap": 4, "n_background_overlap": 100, "q_value": 0.4},
+        overlap
+        | {
+            "annotation": "truth",
+            "class": "CTCF site",
+            "n_overlap": 40,
+            "n_background_overlap": 100,
+            "q_value": 1e-3,
+        },
+        overlap
+        | {
+            "annotation": "truth",
+            "class": MARKUP,
+            "n_overlap": 4,
+            "n_background_overlap": 100,
+            "q_value": 0.4,
+        },
     ]
     return {
         "rank": row + 1, "node": node_number(row), "motifs": motifs(payload, row), "examples": examples(payload, row),
@@ -216,7 +265,16 @@ def index_head(payload: Payload, sums: dict[str, str], n: int, changes: dict) ->
     columns = [encode_column(payload, name, values[:n]) for name, values in table().items()]
     widths = [0 if row == WITHOUT_MOTIF else 8 for row in range(n)]
     matrices = np.concatenate([np.zeros((0, 4)), *(motif_matrix(row) for row in range(n) if widths[row])])
-    curve = [{"step": s, "positions": 1000 * s, "epoch": s / 10, "train_fvu": 1 / (1 + s) if s else None, "validation_fvu": 1.1 / (1 + s)} for s in range(10)]
+    curve = [
+        {
+            "step": s,
+            "positions": 1000 * s,
+            "epoch": s / 10,
+            "train_fvu": 1 / (1 + s) if s else None,
+            "validation_fvu": 1.1 / (1 + s),
+        }
+        for s in range(10)
+    ]
     board = {"layer": "synthetic", "run": "topk", "nulls": "raw,ica", "figure": "nodes_named", "value": 37, "best_null": "ica",
              "null_value": 23, "matched_nodes": 48, "value_matched": 24.7, "null_value_matched": 23.0, "difference": 1.67,
              "ci_low": -7.89, "ci_high": 9.95, "replicates": 200, "note": None}  # fmt: skip
@@ -250,7 +308,14 @@ def write_shards(data: Path) -> dict[str, str]:
         texts[head["name"]] = payload.text(head)
     payload = Payload()
     chrom, start, row = zip(*loci(), strict=True)
-    head = {"atlas": ATLAS, "name": "loci_0000", "chrom": payload.put(chrom, "u2"), "start": payload.put(start, "i4"), "row": payload.put(row, "u2"), "n": N}
+    head = {
+        "atlas": ATLAS,
+        "name": "loci_0000",
+        "chrom": payload.put(chrom, "u2"),
+        "start": payload.put(start, "i4"),
+        "row": payload.put(row, "u2"),
+        "n": N,
+    }
     texts["loci_0000"] = payload.text(head)
     payload = Payload()
     texts["targets"] = payload.text({"atlas": ATLAS, "name": "targets", "targets": targets(payload)})

@@ -3,7 +3,16 @@
 import numpy as np
 import pytest
 import small_atlas
-from small_atlas import MARKUP, N, ONE_SEQLET, WINDOW, WITHOUT_EXAMPLES, WITHOUT_MOTIF, motif_matrix, node_number
+from small_atlas import (
+    MARKUP,
+    N,
+    ONE_SEQLET,
+    WINDOW,
+    WITHOUT_EXAMPLES,
+    WITHOUT_MOTIF,
+    motif_matrix,
+    node_number,
+)
 
 TABLE = small_atlas.table()
 # Heights of the letters of a logo in bits, read back from the drawing: per column and base, from the path of that base.
@@ -60,7 +69,9 @@ def test_the_verdict_is_one_line_with_name_q_and_share(page):
 @pytest.mark.parametrize("row", [0, 3, 63, 64, 129])
 def test_every_column_of_the_tables_stands_on_the_page(page, row):
     page.open(f"#n={node_number(row)}")
-    cells = page.js("Object.fromEntries([...document.querySelectorAll('[data-column]')].map(td => [td.dataset.column, td.textContent]))")
+    cells = page.js(
+        "Object.fromEntries([...document.querySelectorAll('[data-column]')].map(td => [td.dataset.column, td.textContent]))"
+    )
     assert list(cells) == list(TABLE)
     for name, text in cells.items():
         x = TABLE[name][row]
@@ -118,7 +129,17 @@ def test_alignments_have_the_offset_and_strand_of_tomtom(page, turned):
 def test_matches_tell_p_e_q_and_database_and_those_not_significant_are_grey(page):
     page.open(f"#n={node_number(0)}")
     first, second = page.texts(".match")
-    for text in ("GATA1::TAL1", "MA0140.1", "jaspar.meme", "p = 1e-9", "E = 1e-6", "q = 3e-9", "strand +", "offset 2", "8 bp"):
+    for text in (
+        "GATA1::TAL1",
+        "MA0140.1",
+        "jaspar.meme",
+        "p = 1e-9",
+        "E = 1e-6",
+        "q = 3e-9",
+        "strand +",
+        "offset 2",
+        "8 bp",
+    ):
         assert text in first
     assert "not significant" in second
     assert "not significant" not in first
@@ -151,7 +172,9 @@ def flip(text):
 
 
 def shown_rows(page, band=0):
-    return page.js(f"[...document.querySelectorAll('.band')[{band}].querySelectorAll('.bases')].map(e => e.textContent)")
+    return page.js(
+        f"[...document.querySelectorAll('.band')[{band}].querySelectorAll('.bases')].map(e => e.textContent)"
+    )
 
 
 def test_examples_stand_band_by_band_strongest_first(page):
@@ -162,14 +185,18 @@ def test_examples_stand_band_by_band_strongest_first(page):
     assert shown_rows(page) == kept["text"][:100]
     assert shown_rows(page)[0][2] == "N"
     assert shown_rows(page, 5) == kept["text"][-3:]
-    acts = page.js("[...document.querySelector('.band').querySelectorAll('.act')].map(e => Number(e.textContent))")
+    acts = page.js(
+        "[...document.querySelector('.band').querySelectorAll('.act')].map(e => Number(e.textContent))"
+    )
     assert acts == pytest.approx(kept["peak"][:100].tolist(), rel=6e-3)
     assert acts == sorted(acts, reverse=True)
 
 
 def test_colour_of_each_base_is_its_activation(page):
     page.open(f"#n={node_number(0)}")
-    style = page.js("document.querySelector('.band .bases').style.background || document.querySelector('.band .bases').style.backgroundImage")
+    style = page.js(
+        "document.querySelector('.band .bases').style.background || document.querySelector('.band .bases').style.backgroundImage"
+    )
     stops = page.js("readNode(0).then(node => background(example(node, 0).act, null, 8))")
     act = stored(0)["activation"][:, 0]
     steps = [part.split("calc(var(--full)*")[1] for part in stops.split("rgb")[1:]]
@@ -206,7 +233,9 @@ def test_aligned_by_the_motif_its_occurrences_stand_in_one_column(page):
     motif = TABLE["consensus"][0]
     rows = shown_rows(page)
     assert all(motif in text for text in rows[1:])
-    lefts = page.js("[...document.querySelectorAll('.band')[0].querySelectorAll('.bases')].map(e => e.getBoundingClientRect().x)")
+    lefts = page.js(
+        "[...document.querySelectorAll('.band')[0].querySelectorAll('.bases')].map(e => e.getBoundingClientRect().x)"
+    )
     width = page.js("document.querySelector('.examples .bases').getBoundingClientRect().width") / WINDOW
     at = stored(0)["motif_at"][:100].astype(int)
     turned = stored(0)["motif_strand"][:100]
@@ -220,9 +249,14 @@ def test_each_example_links_to_ucsc_and_igv(page):
     page.open(f"#n={node_number(0)}")
     start = int(stored(0)["start"][0])
     ucsc, igv = page.js("[...document.querySelector('.examples li').querySelectorAll('a')].map(a => a.href)")
-    assert ucsc == f"https://genome.ucsc.edu/cgi-bin/hgTracks?db=hg38&position=chr1%3A{start + 1}-{start + WINDOW}"
+    assert (
+        ucsc
+        == f"https://genome.ucsc.edu/cgi-bin/hgTracks?db=hg38&position=chr1%3A{start + 1}-{start + WINDOW}"
+    )
     assert igv == f"http://localhost:60151/goto?locus=chr1%3A{start + 1}-{start + WINDOW}"
-    targets = page.js("[...document.querySelectorAll('.examples a')].every(a => a.target === '_blank' && a.rel.includes('noreferrer'))")
+    targets = page.js(
+        "[...document.querySelectorAll('.examples a')].every(a => a.target === '_blank' && a.rel.includes('noreferrer'))"
+    )
     assert targets
 
 
@@ -243,11 +277,15 @@ def test_neighbours_lead_to_nodes_and_to_a_comparison(page):
     assert page.texts(".neighbours h3") == ["decoder cosine", "co-activation cosine", "Jaccard of loci"]
     assert page.count(".neighbours div:first-child li") == 10
     page.click(".neighbours .small")
-    page.wait(f"location.hash === '#cmp={node_number(0)},{node_number(1)}' && document.querySelector('.columns') !== null")
+    page.wait(
+        f"location.hash === '#cmp={node_number(0)},{node_number(1)}' && document.querySelector('.columns') !== null"
+    )
     assert page.count(".column") == 2
     assert "0.850" in page.text("#one .wide")
     assert [t.split(",")[0] for t in page.texts(".verdict h2")] == ["GATA1::TAL1", "CTCF"]
-    figures = page.js("[...document.querySelectorAll('#one section:last-child tbody tr')].map(tr => [...tr.cells].map(c => c.textContent))")
+    figures = page.js(
+        "[...document.querySelectorAll('#one section:last-child tbody tr')].map(tr => [...tr.cells].map(c => c.textContent))"
+    )
     assert ["n seqlets", "100", "101"] in figures
 
 
@@ -266,7 +304,9 @@ def test_a_motif_is_saved_in_meme_format_that_a_reader_reads(page, tmp_path):
     from biosae.motifs.formats import read_meme
 
     page.open(f"#n={node_number(3)}")
-    text = page.js("(async () => { const old = save; let got; save = (n, t) => { got = t; }; document.querySelector('.motif [aria-label^=Download]').click(); save = old; return got; })()")
+    text = page.js(
+        "(async () => { const old = save; let got; save = (n, t) => { got = t; }; document.querySelector('.motif [aria-label^=Download]').click(); save = old; return got; })()"
+    )
     file = tmp_path / "motif.meme"
     file.write_text(text)
     (motif,) = read_meme(file)
@@ -288,7 +328,11 @@ def test_previous_and_next_follow_the_order_of_the_table(page):
     page.open("#sort=-density")
     order = page.js("[...table.view].map(row => A.column.node.values[row])")
     page.go(f"#n={order[3]}")
-    assert page.js("[...document.querySelectorAll('nav a')].map(a => a.hash)") == ["#sort=-density", f"#n={order[2]}", f"#n={order[4]}"]
+    assert page.js("[...document.querySelectorAll('nav a')].map(a => a.hash)") == [
+        "#sort=-density",
+        f"#n={order[2]}",
+        f"#n={order[4]}",
+    ]
     page.press("ArrowRight")
     page.wait(f"location.hash === '#n={order[4]}'")
     assert len(order) == N

@@ -18,8 +18,17 @@ NODE, TABLE, COMPARISON = f"#n={FIRST}", "", f"#cmp={FIRST},{SECOND}"
 
 def test_an_address_brings_back_the_whole_table(page):
     page.open("#q=factor&sort=-density&f.cluster=%3C5&cols=rank%2Cnode%2Cdensity%2Ccluster&by=density")
-    state = page.js("[table.state.q, table.state.sort, table.state.down, table.state.filters, table.state.cols, map.by]")
-    assert state == ["factor", "density", True, {"cluster": "<5"}, ["rank", "node", "density", "cluster"], "density"]
+    state = page.js(
+        "[table.state.q, table.state.sort, table.state.down, table.state.filters, table.state.cols, map.by]"
+    )
+    assert state == [
+        "factor",
+        "density",
+        True,
+        {"cluster": "<5"},
+        ["rank", "node", "density", "cluster"],
+        "density",
+    ]
     nodes = page.js("[...table.view]")
     address = page.js("location.hash")
     page.click("[data-sort=cluster]")
@@ -107,7 +116,9 @@ def test_labels_are_kept_found_saved_and_taken_in(page):
     page.wait("table.view.length === 1")
     page.go("#f.label=my&sort=-label")
     page.wait("table.view.length === 1 && table.state.sort === 'label'")
-    text = page.js("(() => { const old = save; let got; save = (n, t) => { got = t; }; exportLabels(); save = old; return got; })()")
+    text = page.js(
+        "(() => { const old = save; let got; save = (n, t) => { got = t; }; exportLabels(); save = old; return got; })()"
+    )
     assert text == f"node\tlabel\n{FIRST}\tmy factor\n"
     page.js(f"importLabels('label\\tnode\\nother\\t{SECOND}\\nnobody\\t5\\n\\t{FIRST}\\n')")
     assert "2 labels imported; 1 rows name no node" in page.alerts()
@@ -121,7 +132,9 @@ def test_labels_are_kept_found_saved_and_taken_in(page):
 def test_a_file_is_saved_to_disk(page):
     page.open()
     page.click("#bar details:nth-of-type(2) summary")
-    page.js("[...document.querySelectorAll('.menu button')].find(b => b.textContent.startsWith('This table')).click()")
+    page.js(
+        "[...document.querySelectorAll('.menu button')].find(b => b.textContent.startsWith('This table')).click()"
+    )
     file = page.browser.downloads / "nodes_shown.tsv"
     page.wait("1")
     for _ in range(200):
@@ -196,7 +209,9 @@ def test_nothing_overflows_a_screen_of_390_px(page, route):
 def violations(browser):
     target = {"context": browser.context}
     browser.call("script.evaluate", expression=AXE + ";0", target=target, awaitPromise=False)
-    return browser.js("axe.run().then(r => r.violations.map(v => [v.impact, v.id, v.nodes.map(n => n.html.slice(0, 90))]))")
+    return browser.js(
+        "axe.run().then(r => r.violations.map(v => [v.impact, v.id, v.nodes.map(n => n.html.slice(0, 90))]))"
+    )
 
 
 @pytest.mark.parametrize("dark", [False, True])
@@ -219,7 +234,11 @@ def test_light_and_dark_differ(engine, small):
     for dark in (False, True):
         with Browser(engine, dark=dark) as browser:
             Page(browser, small).open()
-            seen.add(browser.js("getComputedStyle(document.body).backgroundColor + getComputedStyle(document.body).color"))
+            seen.add(
+                browser.js(
+                    "getComputedStyle(document.body).backgroundColor + getComputedStyle(document.body).color"
+                )
+            )
     assert len(seen) == 2
 
 
@@ -229,7 +248,13 @@ def test_on_paper_all_rows_stand_and_no_controls(page):
     assert page.count(".nodes tbody tr[aria-rowindex]") == N
     page.js("(dispatchEvent(new Event('afterprint')), 0)")
     assert page.count(".nodes tbody tr[aria-rowindex]") < 60
-    rules = page.js("[...document.styleSheets[0].cssRules].filter(r => r.media?.mediaText === 'print').map(r => r.cssText).join()") if page.js("(() => { try { return !!document.styleSheets[0].cssRules; } catch { return false; } })()") else None
+    rules = (
+        page.js(
+            "[...document.styleSheets[0].cssRules].filter(r => r.media?.mediaText === 'print').map(r => r.cssText).join()"
+        )
+        if page.js("(() => { try { return !!document.styleSheets[0].cssRules; } catch { return false; } })()")
+        else None
+    )
     if rules is not None:  # a page from file:// may not read its own style sheet
         assert "display: none" in rules
 

@@ -105,7 +105,9 @@ def test_without_checksums_gzip_and_the_id_of_the_build_still_tell(copy):
 @pytest.mark.parametrize("name", ["targets", "loci_0000", "genes"])
 def test_other_damaged_files_are_named_too(copy, name):
     (copy.index.parent / "data" / f"{name}.js").unlink()
-    copy.open({"targets": f"#n={node_number(0)}", "loci_0000": "#q=chr1:1-100000", "genes": "#q=gene:TP53"}[name])
+    copy.open(
+        {"targets": f"#n={node_number(0)}", "loci_0000": "#q=chr1:1-100000", "genes": "#q=gene:TP53"}[name]
+    )
     assert f"data/{name}.js is missing" in copy.alerts()
     copy.go(f"#n={node_number(1)}")
     assert copy.text(".verdict h1").startswith("CTCF")
@@ -159,10 +161,20 @@ def test_a_link_of_a_chromosome_with_quotes_is_encoded(page):
 
 
 def test_only_paths_of_the_folder_are_offered(browser, tmp_path):
-    evil = [{"path": "javascript:alert(1)", "text": "x", "bytes": 1}, {"path": "files/../../x", "text": "x", "bytes": 1}]
-    page = Page(browser, write_atlas(tmp_path / "atlas", downloads=[*evil, {"path": "files/nodes.tsv", "text": "x", "bytes": 1}]))
+    evil = [
+        {"path": "javascript:alert(1)", "text": "x", "bytes": 1},
+        {"path": "files/../../x", "text": "x", "bytes": 1},
+    ]
+    page = Page(
+        browser,
+        write_atlas(
+            tmp_path / "atlas", downloads=[*evil, {"path": "files/nodes.tsv", "text": "x", "bytes": 1}]
+        ),
+    )
     page.open()
-    assert page.js("[...document.querySelectorAll('.menu li a')].map(a => a.getAttribute('href'))") == ["files/nodes.tsv"]
+    assert page.js("[...document.querySelectorAll('.menu li a')].map(a => a.getAttribute('href'))") == [
+        "files/nodes.tsv"
+    ]
 
 
 def test_the_policy_forbids_requests_and_strange_scripts(page):
@@ -173,7 +185,9 @@ def test_the_policy_forbids_requests_and_strange_scripts(page):
     assert "unsafe" not in policy
     blocked = page.js("fetch('data/index.js').then(() => 'read', () => 'blocked')")
     assert blocked == "blocked"
-    page.js("(document.body.insertAdjacentHTML('beforeend', '<i id=trap onclick=\"window.fooled = 1\"></i>'), 0)")
+    page.js(
+        "(document.body.insertAdjacentHTML('beforeend', '<i id=trap onclick=\"window.fooled = 1\"></i>'), 0)"
+    )
     page.js("document.getElementById('trap').click()")
     assert page.js("window.fooled === undefined")
     page.browser.forget()  # the engines report what they blocked
@@ -191,7 +205,18 @@ def test_no_request_leaves_the_folder(page):
 
 def test_runs_that_lack_things(browser, tmp_path):
     """No assembly, no coordinates, no genes, no nulls, no scoreboard, no curve, no recovery."""
-    lacking = {"assembly": None, "loci": None, "has_genes": False, "nulls": [], "scoreboard": [], "curve": [], "recovery": None, "evaluation": {}, "counts": {}, "downloads": []}
+    lacking = {
+        "assembly": None,
+        "loci": None,
+        "has_genes": False,
+        "nulls": [],
+        "scoreboard": [],
+        "curve": [],
+        "recovery": None,
+        "evaluation": {},
+        "counts": {},
+        "downloads": [],
+    }
     page = Page(browser, write_atlas(tmp_path / "atlas", **lacking))
     page.open("#q=chr1:1-100")
     assert "no coordinates" in page.text("#count")

@@ -46,7 +46,9 @@ def test_only_rows_in_sight_are_in_the_document_and_all_can_be_scrolled_to(page)
     assert page.js("document.querySelector('.nodes').getAttribute('aria-rowcount')") == str(N + 2)
 
 
-@pytest.mark.parametrize("name", ["density", "repeat_share", "consensus", "named", "match_q_value", "cluster"])
+@pytest.mark.parametrize(
+    "name", ["density", "repeat_share", "consensus", "named", "match_q_value", "cluster"]
+)
 def test_a_click_on_a_head_sorts_and_a_second_one_turns_the_order(page, name):
     page.open("#cols=" + ",".join(TABLE))
     there = [row for row in range(N) if TABLE[name][row] is not None]
@@ -54,7 +56,9 @@ def test_a_click_on_a_head_sorts_and_a_second_one_turns_the_order(page, name):
     for sign, said in ((1, "ascending"), (-1, "descending")):
         page.click(f"[data-sort={name}]")
         page.wait(f"table.state.sort === '{name}' && table.state.down === {json.dumps(sign < 0)}")
-        keys = {row: str(TABLE[name][row]).lower() if name == "consensus" else TABLE[name][row] for row in there}
+        keys = {
+            row: str(TABLE[name][row]).lower() if name == "consensus" else TABLE[name][row] for row in there
+        }
         order = sorted(there, key=lambda row: keys[row], reverse=sign < 0)  # stable: ties stay by rank
         assert shown_nodes(page) == nodes(order + gone)
         head = f"document.querySelector('[data-sort={name}]').closest('th').getAttribute('aria-sort')"
@@ -178,7 +182,9 @@ def test_columns_are_chosen_and_kept_in_the_address(page):
 
 def test_the_table_as_shown_is_saved_cell_by_cell(page):
     page.open("#f.cluster=%3D3&sort=-density")
-    text = page.js("(async () => { const old = save; let got; save = (n, t) => { got = t; }; table.save(); save = old; return got; })()")
+    text = page.js(
+        "(async () => { const old = save; let got; save = (n, t) => { got = t; }; table.save(); save = old; return got; })()"
+    )
     head, *rows = [line.split("\t") for line in text.rstrip("\n").split("\n")]
     wanted = sorted((r for r in range(N) if r % 9 == 3), key=lambda r: -TABLE["density"][r])
     assert [int(row[head.index("node")]) for row in rows] == nodes(wanted)
@@ -188,19 +194,29 @@ def test_the_table_as_shown_is_saved_cell_by_cell(page):
             if isinstance(x, float):
                 assert float(got) == pytest.approx(x, rel=1e-6), name
             else:
-                assert got == ("" if x is None else {True: "true", False: "false"}.get(x, str(x)) if isinstance(x, bool) else str(x)), name
+                assert got == (
+                    ""
+                    if x is None
+                    else {True: "true", False: "false"}.get(x, str(x))
+                    if isinstance(x, bool)
+                    else str(x)
+                ), name
 
 
 def test_small_logos_are_the_best_motifs(page):
     page.open()
-    labels = page.js("[...document.querySelectorAll('.nodes tbody tr[aria-rowindex]')].map(tr => tr.querySelector('svg')?.getAttribute('aria-label') ?? null)")
+    labels = page.js(
+        "[...document.querySelectorAll('.nodes tbody tr[aria-rowindex]')].map(tr => tr.querySelector('svg')?.getAttribute('aria-label') ?? null)"
+    )
     assert labels[:20] == [None if x is None else f"logo {x}" for x in TABLE["consensus"][:20]]
 
 
 def test_the_map_is_coloured_by_any_column_and_a_click_opens_a_node(page):
     page.open("#by=density")
     assert page.js("map.points.length") == N
-    at = page.js("(() => { const [x, y, row] = map.points[5], box = map.canvas.getBoundingClientRect(); return [box.x + x, box.y + y, A.column.node.values[row]]; })()")
+    at = page.js(
+        "(() => { const [x, y, row] = map.points[5], box = map.canvas.getBoundingClientRect(); return [box.x + x, box.y + y, A.column.node.values[row]]; })()"
+    )
     assert page.js("map.canvas.getContext('2d').getImageData(0, 0, 400, 400).data.some(x => x > 0)")
     for name in TABLE:
         page.js(f"map.set({{by: {name!r}}})")
@@ -217,5 +233,7 @@ def test_score_nulls_curve_and_limits_are_told(page):
     assert "A second." in side
     assert "60" in page.texts("#side td")
     assert page.count("#side polyline") == 2
-    points = page.js("[...document.querySelectorAll('#side polyline')].map(p => p.getAttribute('points').split(' ').length)")
+    points = page.js(
+        "[...document.querySelectorAll('#side polyline')].map(p => p.getAttribute('points').split(' ').length)"
+    )
     assert points == [9, 10]  # training has no figure before the first step

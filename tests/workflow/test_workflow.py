@@ -55,7 +55,9 @@ def test_every_table_has_its_provenance_beside_it(copy):
     tables = [t for t in tables if "benchmarks" not in t.parts and "tomtom" not in t.parts]
     # MultiQC would read it as data of its own; exports.tsv.json is that of the whole folder
     tables = [t for t in tables if not t.name.endswith("_mqc.tsv")]
-    tables = [t for t in tables if t.parent != folder / "results/tiny" / helpers.SAE / "atlas/files"]  # copies
+    tables = [
+        t for t in tables if t.parent != folder / "results/tiny" / helpers.SAE / "atlas/files"
+    ]  # copies
     assert len(tables) > 20
     for table in tables:
         made_by = json.loads(Path(f"{table}.json").read_text())
