@@ -48,10 +48,9 @@ def main() -> None:
     shown = sum(read_examples(run, name) for name in index["shards"])
     print("| nodes | examples shown | CPU-seconds | peak MB | folder MB | files | nodes a file |")
     print("|---|---|---|---|---|---|---|")
-    print(
-        f"| {index['n_nodes']:,} | {shown:,} | {used.ru_utime + used.ru_stime:.0f} | {used.ru_maxrss / 1024:.0f} "
-        f"| {sum(sizes) / 1e6:.1f} | {len(sizes)} | {index['shard_nodes']} |"
-    )
+    cpu, peak = used.ru_utime + used.ru_stime, used.ru_maxrss / 1024
+    row = [f"{index['n_nodes']:,}", f"{shown:,}", f"{cpu:.0f}", f"{peak:.0f}", f"{sum(sizes) / 1e6:.1f}"]
+    print(f"| {' | '.join([*row, str(len(sizes)), str(index['shard_nodes'])])} |")
 
 
 def read_examples(run: Path, name: str) -> int:
