@@ -1,7 +1,7 @@
 """A small client of WebDriver BiDi, the one protocol that Debian's chromium and firefox-esr both speak.
 
-Firefox listens by itself; Chromium does through chromedriver. Only what the atlas's tests need is here: open, evaluate, click,
-type, go back, resize, and the requests and complaints of the page.
+Firefox listens by itself; Chromium does through chromedriver. Only what the atlas's tests need is here: open,
+evaluate, click, type, go back, resize, and the requests and complaints of the page.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ PROGRAMS = {"chromium": ("chromium", "chromedriver"), "firefox": ("firefox-esr",
 START_SECONDS = 60
 ANSWER_SECONDS = 30
 
-# file:// pages are strangers to each other by default; a driver that lifts this hides what a user's browser forbids
+# pages from file:// are strangers to each other; a driver that lifts this hides what a user's browser forbids
 FIREFOX_PREFS = {
     "security.fileuri.strict_origin_policy": True,
     "remote.prefs.recommended": True,
@@ -198,7 +198,7 @@ class Browser:
     # ---- what a person does
 
     def open(self, address: str | Path) -> None:
-        """Load an address; a path is opened from file://, with what follows # kept. Returns when the page has loaded."""
+        """Load an address, a path from file://. Returns when the page has loaded."""
         url = address if isinstance(address, str) else address.as_uri()
         self.call("browsingContext.navigate", context=self.context, url=url, wait="complete")
 
@@ -227,10 +227,9 @@ class Browser:
 
     def click(self, selector: str) -> None:
         """A real click of the left button in the middle of an element, scrolled into view."""
-        box = self.js(
-            f"(e => {{ e.scrollIntoView({{block: 'center', inline: 'center'}}); const b = e.getBoundingClientRect();"
-            f" return [b.x + b.width / 2, b.y + b.height / 2]; }})(document.querySelector({json.dumps(selector)}))"
-        )
+        element = f"document.querySelector({json.dumps(selector)})"
+        self.js(f"{element}.scrollIntoView({{block: 'center', inline: 'center'}})")
+        box = self.js(f"(b => [b.x + b.width / 2, b.y + b.height / 2])({element}.getBoundingClientRect())")
         self.click_at(*box)
 
     def click_at(self, x: float, y: float) -> None:

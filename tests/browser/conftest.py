@@ -9,6 +9,7 @@ import pytest
 from bidi import Browser, missing_programs
 from small_atlas import write_atlas
 
+MISSING = "\u2013"  # what the page shows where a value is missing
 READY = "document.body.dataset.shown !== undefined && document.body.dataset.shown === location.hash"
 
 
@@ -44,14 +45,28 @@ class Page:
     def count(self, selector: str) -> int:
         return self.js(f"document.querySelectorAll({selector!r}).length")
 
+    def each(self, selector: str, of: str) -> list:
+        """`of`, an expression of e, of each element that fits."""
+        return self.js(f"[...document.querySelectorAll({selector!r})].map(e => {of})")
+
+    def saved(self, act: str) -> str:
+        """Text of the file that an action of the page saves."""
+        self.js("(window.kept = save, save = (_, text) => { window.text = text; }, 0)")
+        self.js(f"({act}, 0)")
+        self.js("(save = window.kept, 0)")
+        return self.js("window.text")
+
+    def values(self) -> dict[str, str]:
+        """The table of all columns on a node's page: text by column."""
+        return dict(self.each("[data-column]", "[e.dataset.column, e.textContent]"))
+
     def alerts(self) -> str:
         return self.text("#alerts")
 
     def column(self, name: str) -> list[str]:
         """Cells of a column of the table that are in the document, top to bottom."""
         place = self.js("table.shown()").index(name)
-        rows = "[...document.querySelectorAll('.nodes tbody tr[aria-rowindex]')]"
-        return self.js(f"{rows}.map(tr => tr.cells[{place}].textContent)")
+        return self.each(".nodes tbody tr[aria-rowindex]", f"e.cells[{place}].textContent")
 
 
 @pytest.fixture(scope="module", params=["chromium", "firefox"])

@@ -7,7 +7,8 @@ import re
 import shutil
 
 import pytest
-from small_atlas import CHROMS, MARKUP, MARKUP_NODE, SHARD, N, node_number, write_atlas, write_script
+from small_atlas import write_atlas, write_script
+from small_nodes import CHROMS, MARKUP, MARKUP_NODE, SHARD, N, node_number
 
 from conftest import Page
 
@@ -149,13 +150,13 @@ def test_markup_in_names_stays_text(page):
     assert MARKUP in page.text("#side")
     assert page.count("img") == 0
     assert page.js("window.fooled === undefined")
-    links = page.js("[...document.querySelectorAll('a')].map(a => a.protocol)")
+    links = page.each("a", "e.protocol")
     assert set(links) <= {"file:", "https:", "http:"}
 
 
 def test_a_link_of_a_chromosome_with_quotes_is_encoded(page):
     page.open(f"#n={node_number(0)}")
-    hrefs = page.js("[...document.querySelectorAll('.examples a')].map(a => a.getAttribute('href'))")
+    hrefs = page.each(".examples a", "e.getAttribute('href')")
     odd = [href for href in hrefs if "img" in href]
     assert odd
     assert all("<" not in href and '"' not in href and "%3Cimg" in href for href in odd)
@@ -173,9 +174,7 @@ def test_only_paths_of_the_folder_are_offered(browser, tmp_path):
         ),
     )
     page.open()
-    assert page.js("[...document.querySelectorAll('.menu li a')].map(a => a.getAttribute('href'))") == [
-        "files/nodes.tsv"
-    ]
+    assert page.each(".menu li a", "e.getAttribute('href')") == ["files/nodes.tsv"]
 
 
 def test_the_policy_forbids_requests_and_strange_scripts(page):

@@ -4,7 +4,9 @@ import json
 
 import pytest
 import small_atlas
-from small_atlas import WITHOUT_MOTIF, N, node_number
+from small_nodes import WITHOUT_MOTIF, N, node_number
+
+from conftest import MISSING
 
 TABLE = small_atlas.table()
 
@@ -31,9 +33,11 @@ def test_rows_stand_in_order_of_rank_with_the_values_of_the_tables(page):
         assert page.column(name)[:20] == [str(x) for x in TABLE[name][:20]]
     for name in ("mean_act", "density", "repeat_share", "match_q_value", "hits_fired"):
         for text, x in zip(page.column(name)[:20], TABLE[name][:20], strict=True):
-            assert (text == "–") if x is None else float(text) == pytest.approx(x, rel=6e-3, abs=1e-12), name
+            assert (text == MISSING) if x is None else float(text) == pytest.approx(x, rel=6e-3, abs=1e-12), (
+                name
+            )
     for name in ("consensus", "target_name", "explained_by", "best_motif_id"):
-        assert page.column(name)[:20] == [x or "–" for x in TABLE[name][:20]]
+        assert page.column(name)[:20] == [x or MISSING for x in TABLE[name][:20]]
     assert page.column("named")[:20] == ["yes" if x else "no" for x in TABLE["named"][:20]]
 
 
@@ -182,9 +186,7 @@ def test_columns_are_chosen_and_kept_in_the_address(page):
 
 def test_the_table_as_shown_is_saved_cell_by_cell(page):
     page.open("#f.cluster=%3D3&sort=-density")
-    text = page.js(
-        "(async () => { const old = save; let got; save = (n, t) => { got = t; }; table.save(); save = old; return got; })()"
-    )
+    text = page.saved("table.save()")
     head, *rows = [line.split("\t") for line in text.rstrip("\n").split("\n")]
     wanted = sorted((r for r in range(N) if r % 9 == 3), key=lambda r: -TABLE["density"][r])
     assert [int(row[head.index("node")]) for row in rows] == nodes(wanted)
@@ -205,8 +207,8 @@ def test_the_table_as_shown_is_saved_cell_by_cell(page):
 
 def test_small_logos_are_the_best_motifs(page):
     page.open()
-    labels = page.js(
-        "[...document.querySelectorAll('.nodes tbody tr[aria-rowindex]')].map(tr => tr.querySelector('svg')?.getAttribute('aria-label') ?? null)"
+    labels = page.each(
+        ".nodes tbody tr[aria-rowindex]", "e.querySelector('svg')?.getAttribute('aria-label') ?? null"
     )
     assert labels[:20] == [None if x is None else f"logo {x}" for x in TABLE["consensus"][:20]]
 
@@ -232,7 +234,5 @@ def test_score_nulls_curve_and_limits_are_told(page):
     assert "A second." in side
     assert "60" in page.texts("#side td")
     assert page.count("#side polyline") == 2
-    points = page.js(
-        "[...document.querySelectorAll('#side polyline')].map(p => p.getAttribute('points').split(' ').length)"
-    )
-    assert points == [9, 10]  # training has no figure before the first step
+    points = page.each("#side polyline", "e.getAttribute('points').split(' ').length")
+    assert sorted(points) == [9, 10]  # training has no figure before the first step
