@@ -1,11 +1,11 @@
-"""How quick an atlas is in a browser, opened from the disk. From the repository's root, with Debian's chromium, chromium-driver
-and firefox-esr:
+"""How quick an atlas is in a browser, opened from the disk. From the repository's root, with Debian's
+chromium, chromium-driver and firefox-esr:
 
     PYTHONPATH=scripts:tests/browser python tests/benchmarks/atlas_browser.py --atlas DIR
 
-Times are wall times in ms inside the page, from the change of the address to the frame that shows it; the files lie in the page
-cache of the system. `cold`: the node's shard is not in memory, `warm`: it is. They are worth what the machine is quiet: the load
-is printed with them.
+Times are wall times inside the page, from the change of the address to the frame that shows it; the files lie
+in the page cache of the system. `cold`: the node's shard is not in memory, `warm`: it is. On a busy machine
+they say little: the load is printed with them.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ from bidi import Browser, missing_programs
 WATCH = """() => {
   window.shownAt = null;
   const note = () => requestAnimationFrame(() => setTimeout(() => { window.shownAt = performance.now(); }));
-  new MutationObserver(note).observe(document, {subtree: true, attributes: true, attributeFilter: ["data-shown"]});
+  const what = {subtree: true, attributes: true, attributeFilter: ["data-shown"]};
+  new MutationObserver(note).observe(document, what);
 }"""
 GO = """(async hash => {
   window.shownAt = null;
@@ -32,7 +33,7 @@ GO = """(async hash => {
   while (window.shownAt === null) await new Promise(done => setTimeout(done));
   return window.shownAt - start;
 })"""
-CHANGE = "(async part => {{ const t = performance.now(); await table.change({part}); return performance.now() - t; }})()"
+CHANGE = "(async t => {{ await table.change({part}); return performance.now() - t; }})(performance.now())"
 SEARCHES = ["ctcf", "n12", "factor gata", "acgtac", "zzzz"]
 FILTERS = [{"density": ">1e-3"}, {"explained_by": "factor"}, {"n_seqlets": "10..500", "hits_fired": ">0.2"}]
 SORTS = ["density", "consensus", "best_motif_id", "match_q_value", "explained_by"]
@@ -124,7 +125,7 @@ def nodes(browser: Browser, numbers: np.ndarray, shard: int, n_nodes: int) -> di
 
 
 def heap(browser: Browser) -> str:
-    """JavaScript heap and the arrays outside it, after a collection; of Firefox the resident memory of its processes."""
+    """JavaScript heap and the arrays outside it, after a collection; Firefox does not tell."""
     time.sleep(1)
     if browser.engine == "firefox":
         return "not told by this engine"

@@ -52,7 +52,7 @@ def test_the_page_asks_for_nothing_and_makes_no_markup_of_text():
 
 
 def test_texts_between_backticks_do_not_hold_others():
-    """rjsmin takes white space out of code only; within a text within a text it cannot tell which is which."""
+    """rjsmin takes white space out of code alone, and cannot tell code within a text within a text."""
     for file in FOLDER.glob("*.js"):
         depth = [0]
         for token in re.findall(r"\\.|\$\{|[{}`]", file.read_text()):

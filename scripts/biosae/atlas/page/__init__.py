@@ -1,8 +1,8 @@
 """The page of the atlas: HTML, style and scripts of this folder, as every atlas holds them.
 
 The sources open in a browser as they are. An atlas gets the scripts as one, without comments and white space,
-because a page is at most 60 kB: what is copied with every run and read over a slow link should be small beside
-its data.
+because a page is at most 60 kB: what is copied with every run and read over a slow link should be small
+beside its data.
 """
 
 from __future__ import annotations
