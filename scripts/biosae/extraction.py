@@ -87,11 +87,11 @@ def extract_files(
         raise InputError(
             "The plan has no such file", where=folder, got=unknown, expected=f"{every[0]} to {every[-1]}"
         )
-    remove_left_behind(folder)
     waiting = [number for number in wanted if not _finished(folder, number, _note(told, table, number))]
     _log.info("%d files to write, %d are there already", len(waiting), len(wanted) - len(waiting))
     for number in waiting:
         rows = table[table["file"] == number]
+        remove_left_behind(folder, number)  # other files may be in the making, on other machines too
         writer = _Writer(host, told, piece_bp)
         writer.write(folder / f"activations_{number}.h5", rows, genome, _note(told, table, number))
 

@@ -33,7 +33,7 @@ from biosae.store_types import KINDS, is_bfloat16, raw_dtype
 _log = logging.getLogger(__name__)
 
 _FILE_NAME = re.compile(r"activations_(\d+)\.(?:h5|hdf5)")
-_LEFT_BEHIND = re.compile(r"\.activations_\d+\.(?:h5|hdf5)\.(\d+)\.tmp")
+_LEFT_BEHIND = re.compile(r"\.activations_(\d+)\.(?:h5|hdf5)\.(\d+)\.tmp")
 _CACHE_LIMIT_BYTES = 512 * 2**20  # most memory a compressed file's chunk cache may take
 
 
@@ -135,11 +135,11 @@ def unreadable(path: Path, error: Exception, where: str = "") -> InputError:
     )
 
 
-def remove_left_behind(folder: Path) -> None:
-    """Remove unfinished activation files of runs that died on this machine."""
+def remove_left_behind(folder: Path, number: int | None = None) -> None:
+    """Remove unfinished activation files of runs that died on this machine; of one file number, if given."""
     for path in folder.glob(".activations_*.tmp"):
         match = _LEFT_BEHIND.fullmatch(path.name)
-        if match and not is_running(int(match[1])):
+        if match and number in (None, int(match[1])) and not is_running(int(match[2])):
             _log.warning("removed %s, %d bytes left by a run that died", path, path.stat().st_size)
             path.unlink()
 

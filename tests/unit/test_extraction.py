@@ -262,6 +262,16 @@ def test_what_is_finished_is_kept_and_a_half_file_is_none(world, tmp_path):
     assert np.abs(rows(ActivationStore.open(folder)) - rows(whole)).max() <= 1e-6
 
 
+def test_what_a_killed_job_left_goes_and_what_others_write_stays(world, tmp_path):
+    folder = tmp_path / "s"
+    plan_store(TINY, world[1], world[0], folder, asked(files=2))
+    dead = 2**22 + 1  # above the largest process number of Linux
+    for name in (f".activations_0.h5.{dead}.tmp", f".activations_1.h5.{dead}.tmp"):
+        (folder / name).touch()
+    extract_files(load_host(TINY), Genome(world[0]), folder, [0])
+    assert [path.name for path in folder.glob(".*.tmp")] == [f".activations_1.h5.{dead}.tmp"]
+
+
 def test_one_file_is_written_alone(world, tmp_path):
     genome, bed = world
     plan_store(TINY, bed, genome, tmp_path / "s", asked(files=3))

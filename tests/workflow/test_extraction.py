@@ -63,8 +63,8 @@ def test_each_file_is_a_job_and_the_store_is_whole(made):
     folder, _, first = made
     assert first.returncode == 0, first.stderr[-3000:]
     store = ActivationStore.open(folder / STORE / "train", 0, 6, 4, "tower.3")
-    assert (store.n_sequences, store.positions, len(store.files)) == (8, 256, 3)
-    assert store.intervals["strand"].tolist() == ["+", "-"] * 4
+    assert (store.n_sequences, store.positions, len(store.files)) == (10, 256, 3)
+    assert store.intervals["strand"].tolist() == ["+", "-"] * 5
     other = ActivationStore.open(folder / STORE / "validation")
     assert (other.n_sequences, other.intervals["strand"].tolist()) == (1, ["+"])
     log = folder / "results/logs/tower.3/extract_activations/train/activations_2.log"

@@ -17,6 +17,7 @@ def paths_that_jobs_need():
         "results": RESULTS,
         "genome": CONFIG["genome"],
         "matching.database": CONFIG["matching"]["database"],
+        **configuration.needed_files(CONFIG),
         **({"model.weights": CONFIG["model"]["weights"]} if configuration.weights_path(CONFIG) else {}),
         **{f"activations.{split}": folder for split, folder in stores.items()},
     }

@@ -57,6 +57,7 @@ TRUTH = [
 ]
 # stores that the workflow extracts itself, and the numbers of their files
 EXTRACTED = configuration.store_numbers(CONFIG)
+MADE = configuration.made_stores(CONFIG)
 CHUNKS = range(CONFIG["motifs"]["chunks"])
 PAD = ["--pad-bp", str(CONFIG["activations"]["pad_bp"])]
 DEVICE = ["--device", CONFIG["sae"]["device"]]
@@ -105,6 +106,17 @@ def extracted_store(folder):
     """The files of a store that extraction.smk makes."""
     files = [f"{folder}/activations_{number}.h5" for number in EXTRACTED[folder]]
     return [*files, f"{folder}/intervals.tsv", f"{folder}/store.json"]
+
+
+def weights_of_store(wildcards):
+    """The file of weights of a store, where it has one."""
+    return configuration.weights_path(CONFIG, MADE[wildcards.store].weights)
+
+
+def model_of_store(wildcards):
+    """Options that describe the model and its layer, with the weights of a store."""
+    weights = MADE[wildcards.store].weights
+    return configuration.model_options(CONFIG, weights) + configuration.layer_options(CONFIG)
 
 
 @cache

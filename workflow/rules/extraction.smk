@@ -5,19 +5,8 @@
 # Writes: {extract.folder}/{store}/activations_{i}.h5, intervals.tsv, store.json
 # GPU:    extract_activations uses one where the job has one
 # Files:  one job each. A job that is killed leaves no file, and the others stay.
-MADE = configuration.made_stores(CONFIG)
-STORE = f"{configuration.extraction_folder(CONFIG)}/{{store}}"
 
-
-def weights_of_store(wildcards):
-    """The file of weights of a store, where it has one."""
-    return configuration.weights_path(CONFIG, MADE[wildcards.store].weights)
-
-
-def model_of_store(wildcards):
-    """Options that describe the model and its layer, with the weights of a store."""
-    weights = MADE[wildcards.store].weights
-    return configuration.model_options(CONFIG, weights) + configuration.layer_options(CONFIG)
+EXTRACT = configuration.extraction_folder(CONFIG)
 
 
 rule plan_extraction:
@@ -26,8 +15,8 @@ rule plan_extraction:
         genome=CONFIG["genome"],
         weights=weights_of_store,
     output:
-        table=f"{STORE}/intervals.tsv",
-        description=f"{STORE}/store.json",
+        table=f"{EXTRACT}/{{store}}/intervals.tsv",
+        description=f"{EXTRACT}/{{store}}/store.json",
     log:
         f"{LOGS}/plan_extraction/{{store}}.log",
     benchmark:
@@ -58,7 +47,7 @@ rule extract_activations:
         genome=CONFIG["genome"],
         weights=weights_of_store,
     output:
-        data=f"{STORE}/activations_{{file}}.h5",
+        data=f"{EXTRACT}/{{store}}/activations_{{file}}.h5",
     log:
         f"{LOGS}/extract_activations/{{store}}/activations_{{file}}.log",
     benchmark:
