@@ -10,11 +10,9 @@ seqlets there, these changes go through the network, each on its own:
     doses     the node's activation is set to d * a
 
 The effect e of a change on a track in a window is the sum over bins of (unchanged - changed) output, in
-standard deviations of the track over bins, and for each position changed. Effects over windows: their mean.
-S of a group of
-tracks: mean over its tracks of the squared mean effect; sizes in tables are its square root. What counts as
-    an
-effect stands in ``biosae.causal.law``.
+standard deviations of the track over bins, and for each position changed. Effects over windows: their mean. S
+of a group of tracks: mean over its tracks of the squared mean effect; sizes in tables are its square root.
+What counts as an effect stands in ``biosae.causal.law``.
 
 Floor: 2 + K + doses (+ 1 for moved) passes of the network a node and window; ``biosae.causal.passes``.
 """

@@ -1,11 +1,10 @@
 """What a node adds to the layer, in the layer's own units, so that it can be taken away or put elsewhere.
 
 The decoder is linear in the codes: with LayerNorm's mean and std of a row held fixed, changing node n's
-    activation
-from a to d*a changes the reconstruction by (d - 1) * a * direction_n * std * scale, channel by channel. That
-is decode(changed codes) - decode(codes), without the rounding of two large numbers. It is added to the
-activations
-that the network made, not to their reconstruction: what the SAE fails to reconstruct is no effect of a node.
+activation from a to d*a changes the reconstruction by (d - 1) * a * direction_n * std * scale, channel by
+channel. That is decode(changed codes) - decode(codes), without the rounding of two large numbers. It is added
+to the activations that the network made, not to their reconstruction: what the SAE fails to reconstruct is no
+effect of a node.
 """
 
 from __future__ import annotations

@@ -1,17 +1,15 @@
 """How large the effect of a direction that means nothing is: the null of the ablation.
 
 A node's change and those of its K controls (other nodes' directions at the same places, of the same size)
-have squared effects S over the tracks of a group. Where a node is no different from its controls, its ratio
-R = S / median(S of controls) has the law that the controls' own ratios have, each to the median of the
-others.
+have squared effects S over the tracks of a group. Where a node is no different from its controls, its ratio R
+= S / median(S of controls) has the law that the controls' own ratios have, each to the median of the others.
 Simply counting controls above a node fails where nodes matter: a direction that drives a track does so
-    wherever it
-is added, so that with 5 % of such nodes 5 % of all controls are above every node. The null is therefore
-fitted to the central half of the controls' ratios and extrapolated (an empirical null by central matching:
-Efron, J. Am. Stat. Assoc. 99:96, 2004, section 4). The family: effects of many small parts are Gaussian, so
-S is a sum of squares of Gaussians, which is close to a scaled chi-square of some degrees of freedom
-(Satterthwaite, Biometrics Bull. 2:110, 1946); these are what is fitted. The medians' own scatter is part of
-the law.
+wherever it is added, so that with 5 % of such nodes 5 % of all controls are above every node. The null is
+therefore fitted to the central half of the controls' ratios and extrapolated (an empirical null by central
+matching: Efron, J. Am. Stat. Assoc. 99:96, 2004, section 4). The family: effects of many small parts are
+Gaussian, so S is a sum of squares of Gaussians, which is close to a scaled chi-square of some degrees of
+freedom (Satterthwaite, Biometrics Bull. 2:110, 1946); these are what is fitted. The medians' own scatter is
+part of the law.
 
 A p is never below 1 / (1 + controls of the run, over all groups): what so many controls could not show by
 being counted is not claimed.

@@ -1,16 +1,14 @@
 """The sequence side: a seqlet's window is shuffled in its place, and the node and the tracks are read again.
 
 Shuffles keep every dinucleotide (``biosae.motifs.shuffle``); there are several draws of each. Beside each
-seqlet a
-window of the same width at a random place of the same input is shuffled as often: what any shuffle of so
-    many bases
-does. Effects of a seqlet are means over draws of (unchanged - shuffled); tracks as in
+seqlet a window of the same width at a random place of the same input is shuffled as often: what any shuffle
+of so many bases does. Effects of a seqlet are means over draws of (unchanged - shuffled); tracks as in
 ``biosae.causal.ablation``, the sum over bins in standard deviations of the track, here a seqlet. The node is
 read at its seqlet's position.
 
 No p is given: a node's strongest windows are unusual sequence, and also a network with random weights may
-    heed that
-more than other windows. The ablation is what tests a node. Floor: 1 + 2 x draws passes a node and window.
+heed that more than other windows. The ablation is what tests a node. Floor: 1 + 2 x draws passes a node and
+window.
 """
 
 from __future__ import annotations

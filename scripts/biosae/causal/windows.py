@@ -22,10 +22,9 @@ def within_window_p(sizes: np.ndarray, draws: int, rng: np.random.Generator) -> 
 
     The node's label is given to one of the node and its controls at random, in each window anew. A window's
     sizes are divided by their mean, so that one window with large effects does not decide. Directions that
-    mean nothing keep
-    their size from window to window, so that this p is small for half of them: it says that windows agree,
-        not that
-    the node is above what directions do (``biosae.causal.law``).
+    mean nothing keep some of their size from window to window, so that this p is below 0.05 for more than 5
+    % of them: it says that windows agree, not that the node is above what directions do
+    (``biosae.causal.law``).
 
     Args:
         sizes: (n_windows, 1 + K), the node first.
