@@ -5,7 +5,8 @@ chromium, chromium-driver and firefox-esr:
 
 Times are wall times inside the page, from the change of the address to the frame that shows it; the files lie
 in the page cache of the system. `cold`: the node's shard is not in memory, `warm`: it is. On a busy machine
-they say little: the load is printed with them.
+they say little: the load is printed with them, and of Chromium the CPU time of the page's thread, the mean of
+a step, which other processes hardly change.
 """
 
 from __future__ import annotations
@@ -93,19 +94,31 @@ def opening(browser: Browser, address: str, route: str, name: str, times: int = 
 def tables(browser: Browser) -> dict[str, str]:
     """Search, filter and sort over all rows, until the table and the map are drawn anew."""
 
+    clock = Clock(browser)
+
     def change(part: dict) -> float:
         return browser.js(CHANGE.format(part=json.dumps(part)))
 
+    change({"q": "a first search makes words of small letters"})
+    clock.start()
     search = [change({"q": text}) for _ in range(3) for text in SEARCHES]
+    searching = clock.mean(len(search))
     change({"q": ""})
+    clock.start()
     filters = [change({"filters": part}) for _ in range(3) for part in FILTERS]
+    filtering = clock.mean(len(filters))
     change({"filters": {}})
+    clock.start()
     first = [change({"sort": name, "down": False}) for name in SORTS]
+    sorting = clock.mean(len(first))
+    clock.start()
     again = [change({"sort": name, "down": True}) for _ in range(3) for name in SORTS]
     return {
-        "search": spread(search), "filter": spread(filters), "sort, first by a column": spread(first),
-        "sort, again": spread(again),
-    }  # fmt: skip
+        "search": spread(search) + searching,
+        "filter": spread(filters) + filtering,
+        "sort, first by a column": spread(first) + sorting,
+        "sort, again": spread(again) + clock.mean(len(again)),
+    }
 
 
 def nodes(browser: Browser, numbers: np.ndarray, shard: int, n_nodes: int) -> dict[str, str]:
@@ -114,6 +127,8 @@ def nodes(browser: Browser, numbers: np.ndarray, shard: int, n_nodes: int) -> di
     cold, warm = [], []
     shards = np.arange(len(numbers) // shard)
     browser.js(f"(window.goTo = {GO}, 0)")
+    clock = Clock(browser)
+    clock.start()
     while len(cold) + len(warm) < n_nodes:
         for which in rng.permutation(shards):
             rows = which * shard + rng.choice(shard, 2, replace=False)
@@ -121,7 +136,35 @@ def nodes(browser: Browser, numbers: np.ndarray, shard: int, n_nodes: int) -> di
                 times.append(browser.js(f"goTo('#n={numbers[row]}')"))
             if len(cold) + len(warm) >= n_nodes:
                 break
-    return {"cold node": spread(cold), "warm node": spread(warm), "nodes opened": str(len(cold) + len(warm))}
+    n = len(cold) + len(warm)
+    return {"cold node": spread(cold), "warm node": spread(warm), "nodes opened": f"{n}{clock.mean(n)}"}
+
+
+class Clock:
+    """CPU seconds of the thread that runs the page; Chromium alone tells."""
+
+    def __init__(self, browser: Browser) -> None:
+        self.browser = browser
+        if browser.engine == "chromium":
+            self.session = browser.call("goog:cdp.getSession", context=browser.context)["session"]
+            self._cdp("Performance.enable", timeDomain="threadTicks")
+
+    def _cdp(self, method: str, **params) -> dict:
+        call = {"method": method, "params": params, "session": self.session}
+        return self.browser.call("goog:cdp.sendCommand", **call)["result"]
+
+    def _now(self) -> float:
+        metrics = self._cdp("Performance.getMetrics")["metrics"]
+        return next(metric["value"] for metric in metrics if metric["name"] == "TaskDuration")
+
+    def start(self) -> None:
+        self.at = self._now() if self.browser.engine == "chromium" else 0.0
+
+    def mean(self, n: int) -> str:
+        """Text of the mean since start, of n steps."""
+        if self.browser.engine != "chromium":
+            return ""
+        return f"; {1000 * (self._now() - self.at) / n:.1f} ms of CPU"
 
 
 def heap(browser: Browser) -> str:
