@@ -24,12 +24,6 @@ localrules:
     join_ablation,
 
 
-def own_options(name, *without):
-    """Command-line options of a section of this file, without some of its keys; none where it is left out."""
-    values = CONFIG[name] or {}
-    return configuration.options({key: value for key, value in values.items() if key not in without})
-
-
 rule measure_fidelity:
     input:
         **MODEL_INPUTS,

@@ -261,6 +261,12 @@ def scoreboard_option(wildcards, input):
     return ["--scoreboard", *files] if files else []
 
 
+def own_options(name, *without):
+    """Command-line options of a section that may be left out, without some of its keys; none where it is."""
+    values = CONFIG[name] or {}
+    return configuration.options({key: value for key, value in values.items() if key not in without})
+
+
 def ablation_of(wildcards):
     """The run's tables of ablation, where the config asks for it."""
     if CONFIG["ablation"] is None or wildcards.run not in SAES:
