@@ -7,6 +7,7 @@ import logging
 from dataclasses import asdict, replace
 from pathlib import Path
 
+import pandas as pd
 import torch
 
 from biosae import artefacts
@@ -52,7 +53,22 @@ def plan_store(spec: HostSpec, intervals: Path, genome_path: Path, output: Path,
         "extract": asdict(asked),
     }
     made_by = artefacts.provenance("plan_extraction.py", settings, [intervals, genome_path], asked.seed)
-    told = {
+    told = _description(host, windows, rows, asked, settings) | {
+        "precision": spec.precision,
+        "counts": counts,
+        "provenance": made_by,
+    }
+    artefacts.write_table(rows, output / TABLE, "intervals", made_by)
+    artefacts.write_json(output / DESCRIPTION, told)
+    _log.info("%d rows in %d files", len(rows), asked.files)
+
+
+def _description(
+    host: Host, windows: pd.DataFrame, rows: pd.DataFrame, asked: Extraction, settings: dict
+) -> dict:
+    """What ``store.json`` says of model, layer and rows."""
+    subsample = {"share": asked.subsample_share, "block": asked.subsample_block, "seed": asked.seed}
+    return {
         **settings["model"],
         "layer": host.layer.as_dict(),
         "geometry": settings["geometry"],
@@ -61,18 +77,10 @@ def plan_store(spec: HostSpec, intervals: Path, genome_path: Path, output: Path,
         "window": _window(windows, rows, asked, host.stride_bp),
         "strand": asked.strand,
         "dtype": asked.dtype,
-        "precision": spec.precision,
         "assembly": asked.assembly,
         "files": asked.files,
-        "subsample": {"share": asked.subsample_share, "block": asked.subsample_block, "seed": asked.seed}
-        if asked.subsample_share is not None
-        else None,
-        "counts": counts,
-        "provenance": made_by,
+        "subsample": None if asked.subsample_share is None else subsample,
     }
-    artefacts.write_table(rows, output / TABLE, "intervals", made_by)
-    artefacts.write_json(output / DESCRIPTION, told)
-    _log.info("%d rows in %d files", len(rows), asked.files)
 
 
 def _refuse_leftovers(output: Path, files: int) -> None:

@@ -33,22 +33,44 @@ from biosae.atlas.page import page_files
 ATLAS = "0123456789abcdef"
 
 
+FACTORS = ["GATA1::TAL1", "CTCF", "SP1", "REST"]
+
+
+def only(there: list[bool], values: list) -> list:
+    """The values where they are there, else None."""
+    return [x if t else None for t, x in zip(there, values, strict=True)]
+
+
+def motif_columns(has: list[bool], named: list[bool]) -> dict[str, list]:
+    """Columns of nodes.tsv of best motif and best match."""
+    rows = range(N)
+    return {
+        "best_motif_id": only(has, [f"{row + 1}_n{node_number(row)}_m1" for row in rows]),
+        "consensus": only(has, [letters(motif_matrix(row)) for row in rows]),
+        "motif_significant": only(has, [row % 5 != 4 for row in rows]),
+        "best_match": only(named, [f"MA{row % 4:04d}.1" for row in rows]),
+        "target_name": only(named, [FACTORS[row % 4] for row in rows]),
+        "match_motif_id": only(named, [f"{row + 1}_n{node_number(row)}_m1" for row in rows]),
+        "match_significant": only(named, [True] * N),
+        "match_q_value": only(named, [float(f"{3 * 10.0 ** -(row % 50):.3g}") for row in rows]),
+        "match_q_null": only(named, [0.01] * N),
+        "named_calibrated": only(named, [row % 2 == 0 for row in rows]),
+        "motif_q_null": only(has, [0.5] * N),
+        "motif_calibrated": only(has, [False] * N),
+    }
+
+
 def table() -> dict[str, list]:
     """Columns of nodes.tsv and umap.tsv, as Python values with None where one is missing."""
     rng = np.random.default_rng(0)
     rows = range(N)
     has = [row != WITHOUT_MOTIF for row in rows]
     named = [has[row] and row % 3 != 2 for row in rows]
-    names = ["GATA1::TAL1", "CTCF", "SP1", "REST"]
     explained = [
-        f"factor: {names[r % 4]}" if named[r] else "repeat: Alu" if r % 2 else "motif without a name"
+        f"factor: {FACTORS[r % 4]}" if named[r] else "repeat: Alu" if r % 2 else "motif without a name"
         for r in rows
     ]
     explained[WITHOUT_MOTIF] = "nothing"
-
-    def if_(there, values):
-        return [x if t else None for t, x in zip(there, values, strict=True)]
-
     columns = {
         "rank": [row + 1 for row in rows],
         "node": [node_number(row) for row in rows],
@@ -58,24 +80,13 @@ def table() -> dict[str, list]:
         "n_seqlets": [1 if row == ONE_SEQLET else 100 + row for row in rows],
         "gc_share": [float(np.float32(x)) for x in rng.uniform(0.2, 0.8, N)],
         "repeat_share": [None if row == ONE_SEQLET else float(np.float32(row / N)) for row in rows],
-        "best_motif_id": if_(has, [f"{row + 1}_n{node_number(row)}_m1" for row in rows]),
-        "consensus": if_(has, [letters(motif_matrix(row)) for row in rows]),
-        "motif_significant": if_(has, [row % 5 != 4 for row in rows]),
-        "best_match": if_(named, [f"MA{row % 4:04d}.1" for row in rows]),
-        "target_name": if_(named, [names[row % 4] for row in rows]),
-        "match_motif_id": if_(named, [f"{row + 1}_n{node_number(row)}_m1" for row in rows]),
-        "match_significant": if_(named, [True] * N),
-        "match_q_value": if_(named, [float(f"{3 * 10.0 ** -(row % 50):.3g}") for row in rows]),
-        "match_q_null": if_(named, [0.01] * N),
+        **motif_columns(has, named),
         "named": named,
-        "named_calibrated": if_(named, [row % 2 == 0 for row in rows]),
-        "motif_q_null": if_(has, [0.5] * N),
-        "motif_calibrated": if_(has, [False] * N),
         "explained_by": explained,
         "repeat_class_share": [0.9] * N,
         "repeat_q": [1e-9] * N,
-        "seqlets_with_motif": if_(has, [float(np.float32(x)) for x in rng.uniform(0, 1, N)]),
-        "hits_fired": if_(has, [float(np.float32(x)) for x in rng.uniform(0, 1, N)]),
+        "seqlets_with_motif": only(has, [float(np.float32(x)) for x in rng.uniform(0, 1, N)]),
+        "hits_fired": only(has, [float(np.float32(x)) for x in rng.uniform(0, 1, N)]),
         "stability": [None] * N,
         "umap1": [float(np.float32(x)) for x in rng.normal(size=N)],
         "umap2": [float(np.float32(x)) for x in rng.normal(size=N)],

@@ -43,8 +43,7 @@ def measure_part(
     """Tables of one part of the nodes, by the names of ``PART_TABLES``; parts change no number.
 
     Args:
-        places: what ``read_places`` returned.
-        scale: (tracks,) ``Passes.track_scale``; the same for all parts.
+        places: what ``read_places`` returned; scale: (tracks,) ``Passes.track_scale``.
         n_controls: controls a node.
         nodes: nodes to take out; None takes all kept nodes. Controls are of all kept nodes.
         part: (i, n): every n-th node from the i-th.
