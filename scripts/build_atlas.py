@@ -14,28 +14,13 @@ def main() -> None:
     """Parse, read the run, write the folder."""
     parser = cli.program(__doc__)
     add = parser.add_argument
-    add(
-        "--run",
-        type=cli.existing_path,
-        required=True,
-        help="folder of the run, with examples.h5 and its tables",
-    )
-    add(
-        "--database",
-        type=cli.existing_path,
-        required=True,
-        help="motif database that the run was matched with",
-    )
+    add("--run", type=cli.existing_path, required=True, help="folder of the run, with its tables")
+    add("--database", type=cli.existing_path, required=True, help="motif database of the run's matches")
     add("--genes", type=cli.existing_path, help="BED of genes, plain or gzip, for search by gene")
     add("--scoreboard", type=cli.existing_path, help="scoreboard.tsv of all runs")
     add("--assembly", help="name of the assembly at UCSC, such as hg38, for links")
     add("--shard-nodes", type=int, default=64, help="nodes in one file of data")
-    add(
-        "--max-mb",
-        type=float,
-        default=120.0,
-        help="size of the folder in MB, which examples are left out for",
-    )
+    add("--max-mb", type=float, default=120.0, help="size of the folder in MB; examples beyond are left out")
     add("--output", type=Path, required=True, help="folder to write; it replaces one that is there")
     arguments = parser.parse_args()
 

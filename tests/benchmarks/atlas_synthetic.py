@@ -151,6 +151,14 @@ def write_matches(folder: Path, run: Path, motifs: pd.DataFrame, rng: np.random.
     return table
 
 
+OF_MOTIF = {"motif_id": "best_motif_id", "consensus": "consensus", "width": "motif_width"}
+OF_MOTIF |= {"n_sites": "motif_sites", "e_value": "motif_e_value", "log10_e": "motif_log10_e"}
+OF_MOTIF |= {"q_value": "motif_q_value", "significant": "motif_significant"}
+OF_MATCH = {"target": "best_match", "target_name": "target_name", "query": "match_motif_id"}
+OF_MATCH |= {name: f"match_{name}" for name in ("p_value", "e_value", "q_value", "significant")}
+SHARES_OF_NODES = ("gc_share", "repeat_share", "seqlets_with_motif", "hits_fired", "motif_f1", "motif_auroc")
+
+
 def write_nodes(
     run: Path, kept: pd.DataFrame, motifs: pd.DataFrame, matches: pd.DataFrame, rng: np.random.Generator
 ) -> None:
@@ -160,41 +168,20 @@ def write_nodes(
     first = matches.sort_values("log10_p", kind="stable").drop_duplicates("node").set_index("node")
     of_motif, of_match = best.reindex(kept["node"]), first.reindex(kept["node"])
     columns = {"num_nonzero": rng.integers(200, 9000, n), "mean_act": np.sort(rng.gamma(2, 2, n))[::-1]}
-    columns |= {
-        "max_act": columns["mean_act"] * rng.uniform(1.5, 4, n),
-        "density": 10 ** rng.uniform(-5, -1, n),
-    }
-    columns |= {
-        "n_sequences": rng.integers(20, 900, n),
-        "n_seqlets": 1000,
-        "n_motifs": of_motif["rank"].notna() * 2,
-    }
+    columns |= {"max_act": columns["mean_act"] * rng.uniform(1.5, 4, n)}
+    columns |= {"density": 10 ** rng.uniform(-5, -1, n), "n_sequences": rng.integers(20, 900, n)}
+    columns |= {"n_seqlets": 1000, "n_motifs": of_motif["rank"].notna() * 2}
     columns["n_significant_motifs"] = of_motif["significant"].fillna(False).astype(int)
-    names = {
-        "motif_id": "best_motif_id",
-        "consensus": "consensus",
-        "width": "motif_width",
-        "n_sites": "motif_sites",
-    }
-    names |= {"e_value": "motif_e_value", "log10_e": "motif_log10_e", "q_value": "motif_q_value"}
-    columns |= {to: of_motif[name] for name, to in (names | {"significant": "motif_significant"}).items()}
-    names = {
-        "target": "best_match",
-        "target_name": "target_name",
-        "query": "match_motif_id",
-        "p_value": "match_p_value",
-    }
-    names |= {"e_value": "match_e_value", "q_value": "match_q_value", "significant": "match_significant"}
-    columns |= {to: of_match[name] for name, to in names.items()}
+    columns |= {to: of_motif[name] for name, to in OF_MOTIF.items()}
+    columns |= {to: of_match[name] for name, to in OF_MATCH.items()}
     named = (of_match["significant"].fillna(False) & of_motif["significant"].fillna(False)).to_numpy(bool)
-    columns |= {"named": named, "n_naming_matches": named.astype(int), "explained_by": "nothing"}
-    for name in ("gc_share", "repeat_share", "seqlets_with_motif", "hits_fired", "motif_f1", "motif_auroc"):
+    columns |= {"named": named, "n_naming_matches": named.astype(int)}
+    for name in SHARES_OF_NODES:
         columns[name] = np.where(rng.random(n) < 0.1, np.nan, rng.random(n))
     columns["explained_by"] = np.where(named, "factor: " + of_match["target_name"].astype(str), "nothing")
     plain = {name: np.asarray(values) for name, values in columns.items()}
     write_table(filled(kept.assign(**plain), "nodes"), run / "nodes.tsv", "nodes")
-    centres = rng.normal(0, 8, (25, 2))
-    cluster = rng.integers(0, 25, n)
+    centres, cluster = rng.normal(0, 8, (25, 2)), rng.integers(0, 25, n)
     places = {
         name: (centres[cluster] + rng.normal(0, 1, (n, 2)))[:, at % 2]
         for at, name in enumerate(("umap1", "umap2", "coact1", "coact2"))

@@ -53,9 +53,8 @@ def made_up_examples(
     columns["motif_score"] = np.where(carries, rng.integers(700, BEST_SCORE + 1, n), np.where(fits, -300, 0))
     columns["has_motif"] = np.where(widths[node] == 0, real.NO_MOTIF, carries)
     best = np.where(widths > 0, BEST_SCORE, 0).astype(np.int32)
-    edges = np.arange(len(kept) + 1, dtype=np.int64) * of_node
-    numbers = (kept[name].to_numpy(np.int32) for name in ("node", "rank"))
-    made = real.Examples(*numbers, edges, columns, best, list(chroms), window_bp, stride_bp)
+    of = kept["node"].to_numpy(np.int32), kept["rank"].to_numpy(np.int32), of_node * np.arange(len(kept) + 1)
+    made = real.Examples(*of, columns, best, list(chroms), window_bp, stride_bp)
     return made, sequence, activations(peak, window_bp, stride_bp, rng)
 
 

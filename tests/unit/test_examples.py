@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 
 from biosae.artefacts import read_table
@@ -248,6 +249,15 @@ def test_how_things_are_read_changes_no_byte(tmp_path, monkeypatch, module, name
         np.testing.assert_array_equal(own, after.arrays[array], err_msg=array)
     if name != "WRITE_ROWS":  # which is a chunk of the file, too
         assert (made.run / "examples.h5").read_bytes() == (made.run / "again.h5").read_bytes()
+
+
+def test_a_window_that_two_sequences_hold_is_the_stronger_one_in_any_row_groups(tmp_path, monkeypatch):
+    whole = toy(tmp_path / "whole", "raw").collect()
+    monkeypatch.setattr("biosae.top_activations._GROUP_ROWS", 7)
+    made = toy(tmp_path / "small", "raw")
+    assert pq.ParquetFile(made.run / "top_activations.parquet").num_row_groups > 50
+    for array, own in made.collect().arrays.items():
+        np.testing.assert_array_equal(own, whole.arrays[array], err_msg=array)
 
 
 def test_rows_encoded_at_once_change_last_bits_at_most(tmp_path, monkeypatch):

@@ -49,15 +49,18 @@ def test_windows_that_touch_do_not_overlap():
 def test_each_needed_row_is_read_once_and_none_beside(tmp_path):
     layer = Layer("toy", "", 2, 4, 7, 11)
     store = ActivationStore.open(write_store(tmp_path, random_arrays([3, 2], positions=40, channels=2)))
-    places = np.zeros(5, PLACE)
-    places["sequence"], places["position"] = [1, 0, 0, 4, 1], [39, 0, 39, 20, 38]
+    places = np.zeros(8, PLACE)
+    # the last of sequence 1 and its neighbour; of sequence 3 two that share a row, and one that touches
+    places["sequence"], places["position"] = [1, 0, 0, 4, 1, 3, 3, 3], [39, 0, 39, 20, 38, 10, 14, 19]
     asked = Asked.of(places, layer, 40, 18)
     # position p asks for those whose strides meet bases [4p - 7, 4p + 11)
-    assert asked.first.tolist() == [37, 0, 37, 18, 36] and asked.count.tolist() == [3, 3, 3, 5, 4]
+    assert asked.first.tolist() == [37, 0, 37, 18, 36, 8, 12, 17]
+    assert asked.count.tolist() == [3, 3, 3, 5, 4, 5, 5, 5]
     pieces = needed_rows(asked, 40)
     rows = np.concatenate([np.arange(r, r + n) for r, n in zip(pieces.row, pieces.length, strict=True)])
-    assert rows.tolist() == [0, 1, 2, 37, 38, 39, 76, 77, 78, 79, 178, 179, 180, 181, 182]
-    assert pieces.ordinals.tolist() == [7, 0, 3, 10, 6] and pieces.n_rows == 15
+    third = list(range(128, 142))
+    assert rows.tolist() == [0, 1, 2, 37, 38, 39, 76, 77, 78, 79, *third, 178, 179, 180, 181, 182]
+    assert pieces.ordinals.tolist() == [7, 0, 3, 24, 6, 10, 14, 19] and pieces.n_rows == 29
     blocks = np.concatenate(list(read_blocks(store, pieces)))
     np.testing.assert_array_equal(blocks, np.concatenate([store.read(int(row), 1) for row in rows]))
 

@@ -103,7 +103,7 @@ def test_the_bigbed_holds_the_rows_of_the_bed_as_bed9(exported):
 
 def test_a_window_is_the_darker_the_stronger_it_is():
     table = pd.DataFrame({"chrom": "chr1", "start": [9, 0], "end": [12, 3], "name": "1_n2", "strand": "+"})
-    rows = bigbed.bed9(table.assign(score=[1000, 0]))
+    rows = list(bigbed.bed9(table.assign(score=[1000, 0])))
     assert rows == [
         ("chr1", 0, 3, "1_n2\t0\t+\t0\t3\t198,219,239"),
         ("chr1", 9, 12, "1_n2\t1000\t+\t9\t12\t8,48,107"),

@@ -91,7 +91,7 @@ rule build_atlas:
         "../../envs/atlas.yaml"
     threads: 1
     resources:
-        mem_mb=grow(4000),
+        mem_mb=grow(8000),
         runtime=grow(60),
     params:
         run=subpath(input.nodes, parent=True),

@@ -30,7 +30,7 @@ rule export_run:
         "../../envs/exports.yaml"
     threads: 1
     resources:
-        mem_mb=grow(4000),
+        mem_mb=grow(8000),
         runtime=grow(60),
     params:
         run=subpath(input.nodes, parent=True),

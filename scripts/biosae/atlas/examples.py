@@ -135,6 +135,10 @@ def open_examples(path: Path, nodes: np.ndarray) -> Examples:
             where=path,
             mend="re-run collect_examples",
         )
+    return _examples(handle)
+
+
+def _examples(handle: h5py.File) -> Examples:
     attrs, edges, band = handle.attrs, handle["edges"][:], handle["band"][:]
     return Examples(
         handle,

@@ -34,6 +34,8 @@ NEEDED = (  # below the folder of the run
     "examples.h5",
 )
 SHOWN = ("recovery.json",)  # where they are there
+_TABLES = {name: name for name in ("motifs", "matches", "overlaps", "repeats")}  # field -> file and schema
+_TABLES |= {"statistics": "node_stats", "curve": "training_curve", "nulls": "null_counts"}
 _EVALUATED = ("kind", "n_nodes", "fvu", "l0", "dead_fraction")
 
 
@@ -96,15 +98,7 @@ def load_run(run: Path, database: Path, scoreboard: Path | None = None) -> RunDa
     full = run.resolve()
     nodes = read_table(run / "nodes.tsv", "nodes").sort_values("rank", ignore_index=True)
     scores = read_table(scoreboard, "scoreboard") if scoreboard else None
-    tables = {
-        field: read_table(run / f"{name}.tsv", name)
-        for field, name in (
-            *((name, name) for name in ("motifs", "matches", "overlaps", "repeats")),
-            ("statistics", "node_stats"),
-            ("curve", "training_curve"),
-            ("nulls", "null_counts"),
-        )
-    }
+    tables = {field: read_table(run / f"{name}.tsv", name) for field, name in _TABLES.items()}
     _check_nodes(run, nodes, tables)
     return RunData(
         folder=run,

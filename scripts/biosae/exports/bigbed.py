@@ -6,6 +6,7 @@ https://genome.ucsc.edu/goldenPath/help/bigBed.html
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -29,25 +30,25 @@ uint   thickEnd;   "Same as chromEnd"
 uint   reserved;   "Colour: the darker, the higher the score"
 )
 """
+_SLAB = 100_000
 _PALE, _DARK = np.array([198, 219, 239]), np.array([8, 48, 107])  # at score 0 and at 1,000
 
 
-def bed9(windows: pd.DataFrame) -> list[tuple[str, int, int, str]]:
+def bed9(windows: pd.DataFrame) -> Iterator[tuple[str, int, int, str]]:
     """(chrom, start, end, the other six fields) of each window, sorted by chrom and start as bigBed needs.
 
     Args:
         windows: chrom, start, end, name, score (0 to 1,000), strand; in any order.
     """
     rows = windows.sort_values(["chrom", "start", "end"], kind="stable")
-    shares = rows["score"].to_numpy()[:, None] / 1000
-    colours = np.rint(_PALE + shares * (_DARK - _PALE)).astype(int)
-    fields = (rows[name].tolist() for name in ("chrom", "start", "end", "name", "score", "strand"))
-    return [
-        (chrom, start, end, f"{name}\t{score}\t{strand}\t{start}\t{end}\t{red},{green},{blue}")
-        for chrom, start, end, name, score, strand, (red, green, blue) in zip(
-            *fields, colours.tolist(), strict=True
-        )
-    ]
+    for first in range(0, len(rows), _SLAB):  # as Python objects, 20 million windows would take gigabytes
+        slab = rows.iloc[first : first + _SLAB]
+        shares = slab["score"].to_numpy()[:, None] / 1000
+        colours = np.rint(_PALE + shares * (_DARK - _PALE)).astype(int).tolist()
+        fields = (slab[name].tolist() for name in ("chrom", "start", "end", "name", "score", "strand"))
+        for chrom, start, end, name, score, strand, rgb in zip(*fields, colours, strict=True):
+            colour = ",".join(map(str, rgb))
+            yield chrom, start, end, f"{name}\t{score}\t{strand}\t{start}\t{end}\t{colour}"
 
 
 def write_bigbed(path: Path, windows: pd.DataFrame, lengths: dict[str, int]) -> None:
@@ -61,27 +62,26 @@ def write_bigbed(path: Path, windows: pd.DataFrame, lengths: dict[str, int]) -> 
         InputError: a chromosome is not in the genome.
         BiosaeError: the file does not read back; pybigtools states no error, or panics, when a disk is full.
     """
-    unknown = sorted(set(windows["chrom"]) - set(lengths))
+    unknown = sorted(set(windows["chrom"].unique()) - set(lengths))
     if unknown:
         raise InputError(
             f"{len(unknown)} chromosomes of the seqlets are not in the genome",
             got=unknown[:5],
             mend="give the genome that the seqlets were cut from",
         )
-    records = bed9(windows)
     with atomic_path(path) as temporary:
         named = temporary.with_suffix(".bb")  # by which pybigtools tells a bigBed from a bigWig
         try:
-            _write(named, records, lengths, path)
-            _check_whole(named, records, path)
+            _write(named, bed9(windows), lengths, path)
+            _check_whole(named, len(windows), path)
             os.replace(named, temporary)
         finally:
             named.unlink(missing_ok=True)
 
 
-def _write(named: Path, records: list, lengths: dict[str, int], path: Path) -> None:
+def _write(named: Path, records: Iterator, lengths: dict[str, int], path: Path) -> None:
     try:
-        pybigtools.open(str(named), "w").write(lengths, iter(records), AUTOSQL)
+        pybigtools.open(str(named), "w").write(lengths, records, AUTOSQL)
     except BaseException as error:
         if type(error).__name__ != "PanicException":  # Rust's, of no module that could be imported
             raise
@@ -90,13 +90,13 @@ def _write(named: Path, records: list, lengths: dict[str, int], path: Path) -> N
         ) from error
 
 
-def _check_whole(written: Path, records: list, path: Path) -> None:
+def _check_whole(written: Path, expected: int, path: Path) -> None:
     try:
         reader = pybigtools.open(str(written))
         found = sum(1 for chrom in reader.chroms() for _ in reader.records(chrom))
     except (OSError, ValueError, pybigtools.BBIReadError) as error:
         raise BiosaeError("A bigBed file was not written whole", got=error, where=path) from error
-    if found != len(records):
+    if found != expected:
         raise BiosaeError(
-            "A bigBed file was not written whole", got=f"{found} records", expected=len(records), where=path
+            "A bigBed file was not written whole", got=f"{found} records", expected=expected, where=path
         )

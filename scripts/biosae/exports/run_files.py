@@ -31,8 +31,9 @@ NEEDED = (  # below the folder of the run
 )
 BED = "seqlets/seqlets.bed.gz"  # not there where the store has no coordinates
 _BED_COLUMNS = ["chrom", "start", "end", "name", "score", "strand", "activation", "seqlet_rank"]
-_BED_TYPES = {"chrom": "str", "name": "str", "strand": "str", "start": "int64", "end": "int64"}
-_BED_TYPES |= {"score": "int64", "activation": "float64", "seqlet_rank": "int64"}
+# small, since there may be 20 million: texts as categories, in alphabetical order
+_BED_TYPES = {"chrom": "category", "name": "category", "strand": "category", "start": "int64", "end": "int64"}
+_BED_TYPES |= {"score": "int16", "activation": "float64", "seqlet_rank": "int32"}
 
 
 @dataclass(frozen=True)

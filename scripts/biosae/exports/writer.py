@@ -107,8 +107,8 @@ def _seqlets(run: RunFiles, genome: Path, output: Path) -> tuple:
 def _motifs(run: RunFiles, output: Path, settings: Settings, made_by: dict) -> tuple:
     width = max((motif.width for motif in run.motifs), default=0)
     background = read_codes(run.folder / "seqlets" / "background.fa")
-    widths = {} if run.windows is None else set((run.windows["end"] - run.windows["start"]).tolist())
-    window_bp = next(iter(widths), background.shape[1])
+    has_windows = run.windows is not None and len(run.windows)
+    first = run.windows.iloc[0] if has_windows else {"start": 0, "end": background.shape[1]}
     counts = {"left_out": 0}
     patterns = _patterns(run, composition(background), settings, counts)
     example = (
@@ -117,7 +117,7 @@ def _motifs(run: RunFiles, output: Path, settings: Settings, made_by: dict) -> t
         else "seqlets numbered by rank of the node, then by strength, from 0; the run has no coordinates"
     )
     notes = {"example_idx_is": example, "run": f"{run.layer}/{run.run}", "provenance": made_by}
-    n = write_modisco(output / MODISCO, patterns, width, window_bp, notes)
+    n = write_modisco(output / MODISCO, patterns, width, int(first["end"] - first["start"]), notes)
     reason = f"seqlets with a motif beyond the strongest {settings.seqlets_per_motif} of each motif"
     return MODISCO, "motifs", n, counts["left_out"], reason if counts["left_out"] else None
 
@@ -147,7 +147,9 @@ def _example_numbers(run: RunFiles) -> dict[int, np.ndarray]:
     if run.windows is None:
         first = np.cumsum([0, *counts])
         return {node: first[i] + np.arange(counts[i]) for i, node in enumerate(nodes)}
-    node = np.array([int(name.rpartition("_n")[2]) for name in run.windows["name"]], dtype=np.int64)
+    names = run.windows["name"].cat
+    known = np.array([int(name.rpartition("_n")[2]) for name in names.categories], dtype=np.int64)
+    node = known[names.codes.to_numpy()]
     order = np.lexsort((run.windows["seqlet_rank"].to_numpy(), node))
     starts = np.searchsorted(node[order], nodes)
     return {
