@@ -33,11 +33,12 @@ function share(name, x, ground, what, top = 1) {
 }
 
 function shares({ row, background: ground }) {
+  if (A.middle === undefined) {
+    const all = A.column.density.values.filter(x => x === x).sort();
+    A.middle = all[all.length >> 1] ?? null;
+  }
   const density = value("density", row),
-    all = Array.from(A.column.density.values)
-      .filter(x => x === x)
-      .sort((a, b) => a - b),
-    middle = all[all.length >> 1] ?? null;
+    { middle } = A;
   return h(
     "ul.shares",
     share("density", density, middle, "median node", 1.25 * max(density, middle)),
