@@ -52,16 +52,20 @@ def finished_run(
     texts = {chrom: "".join(letters) for chrom, letters in genome.items()}
     fasta = write_genome(folder / "genome of the run.fa", texts)
     _write_seqlets(run, nodes, counts, table, texts)
-    directions = rng.normal(size=(CHANNELS, 4 * max(n_nodes, 1))).astype(np.float32)
-    save_file({"decoder.weight": directions}, run / "checkpoint" / "model.safetensors")
-    structure = {"kind": "topk", "n_nodes": directions.shape[1], "channels": CHANNELS, "k": 4}
-    write_json(run / "checkpoint" / "config.json", {**structure, "role": "sae"})
+    _write_checkpoint(run, 4 * max(n_nodes, 1), rng)
     monkeypatch.setattr(
         sys, "argv", ["summarise_nodes", "--run", str(run), "--output", str(run / "nodes.tsv")]
     )
     summarise_nodes.main()
     columns = ["motif_id", "seqlet_rank", "chrom", "start", "offset", "reverse"]
     return run, fasta, pd.DataFrame(planted, columns=columns)
+
+
+def _write_checkpoint(run: Path, n_nodes: int, rng: np.random.Generator) -> None:
+    directions = rng.normal(size=(CHANNELS, n_nodes)).astype(np.float32)
+    save_file({"decoder.weight": directions}, run / "checkpoint" / "model.safetensors")
+    structure = {"kind": "topk", "n_nodes": n_nodes, "channels": CHANNELS, "k": 4}
+    write_json(run / "checkpoint" / "config.json", {**structure, "role": "sae"})
 
 
 def _plant(letters: list[str], motif, chrom: str, start: int, i: int, rng) -> tuple:
@@ -87,3 +91,14 @@ def _write_seqlets(run: Path, nodes, counts, table: pd.DataFrame, texts: dict[st
     write_text(folder / "seqlets.bed.gz", bed_text(table))
     background = (f">b{i}\n{random_dna(WINDOW_BP, 100 + i)}\n" for i in range(200))
     write_text(folder / "background.fa", "".join(background))
+
+
+def exports_of(run: Path) -> pd.DataFrame:
+    """Rows of exports.tsv by file."""
+    return read_table(run / "exports" / "exports.tsv", "exports").set_index("file")
+
+
+def windows_of(run: Path) -> pd.DataFrame:
+    """Rows of seqlets.bed.gz."""
+    names = ["chrom", "start", "end", "name", "score", "strand", "activation", "seqlet_rank"]
+    return pd.read_csv(run / "seqlets/seqlets.bed.gz", sep="\t", header=None, names=names, quoting=3)
