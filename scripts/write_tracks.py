@@ -19,7 +19,7 @@ def main() -> None:
     parser.add_argument("--output", type=Path, required=True, help="folder of the hub")
     parser.add_argument("--assembly", required=True, help="name of the genome, as UCSC or IGV knows it: hg38")
     parser.add_argument("--top-nodes", type=int, default=0, help="kept nodes that are drawn, by rank")
-    parser.add_argument("--nodes", type=int, nargs="+", default=[], help="further kept nodes, by number")
+    parser.add_argument("--nodes", type=int, nargs="*", default=[], help="further kept nodes, by number")
     parser.add_argument("--email", default="nobody@example.org", help="whom readers of the hub may ask")
     cli.add_pad(parser)
     cli.add_device(parser)

@@ -59,7 +59,7 @@ def _track_db(tracks: pd.DataFrame, name: str) -> str:
             parent="biosae_nodes on",
             bigDataUrl=Path(row.file).name,
             shortLabel=f"n{row.node} {row.label}"[:_SHORT].strip(),
-            longLabel=f"Node {row.node}, rank {row.rank}: {row.label}"[:_LONG].strip(),
+            longLabel=f"Node {row.node}, rank {row.rank}{': ' * bool(row.label)}{row.label}"[:_LONG],
             type=f"bigWig 0 {row.max_activation:.6g}",
         )
         for row in tracks.itertuples()

