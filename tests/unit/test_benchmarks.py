@@ -19,7 +19,7 @@ PROGRAMS = sorted(path.stem for path in FOLDER.glob("*.py") if "\ndef main(" in 
 @pytest.fixture(autouse=True)
 def _paths(monkeypatch):
     """Programs run with their own folder first; what they add to the path is taken back."""
-    monkeypatch.setattr(sys, "path", [str(FOLDER), *sys.path])
+    monkeypatch.setattr(sys, "path", [str(FOLDER), str(FOLDER.parent / "browser"), *sys.path])
     level = logging.getLogger().level
     yield
     logging.getLogger().setLevel(level)  # benchmarks run quietly; other tests read the log

@@ -36,7 +36,7 @@ def test_a_dry_run_names_what_the_cluster_lacks(project, tmp_path):
     done = plan(project, slurm, "-n")
     assert done.returncode == 1
     text = done.stdout + done.stderr
-    assert "train_sae, encode_activations: no node of partition gpu has a GPU" in text
+    assert "train_sae, encode_activations, collect_examples: no node of partition gpu has a GPU" in text
     assert "Traceback" not in text
     assert not (project / "results").exists()
 

@@ -26,7 +26,7 @@ def test_parts_are_planned_with_a_gpu_and_merged_without(copy):
     result = helpers.run([helpers.sys.executable, "-m", *command], folder)
     jobs = re.findall(r"^rule (\w+):.*?resources: ([^\n]*)", result.stdout, re.M | re.S)
     on_gpu = {name for name, resources in jobs if "slurm_partition=gpu" in resources}
-    assert on_gpu == {"train_sae", "encode_part"}
+    assert on_gpu == {"train_sae", "encode_part", "collect_examples"}
 
 
 def test_parts_give_the_bytes_of_one_job(copy):
