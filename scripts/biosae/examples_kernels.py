@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from biosae.stream_sample import OTHER
+from biosae.letter_codes import OTHER
 
 GROUPS = 4  # of positions drawn from: three bands of activation, and all of them
 NO_PLACE = -(2**15)  # motif_at where no place of the window can hold the motif

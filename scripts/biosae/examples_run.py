@@ -44,11 +44,12 @@ from biosae.examples_sample import (
 from biosae.examples_top import TopSeqlets, check_store, locate_seqlets, read_top_seqlets
 from biosae.genome import Genome, cut_windows
 from biosae.geometry import Layer
+from biosae.letter_codes import letter_codes
 from biosae.motif_sample import MotifSample
 from biosae.motifs.formats import Motif
 from biosae.runs import find_device
 from biosae.specificity_run import read_best_matrices
-from biosae.stream_sample import StrongestCodes, cut_blocks, letter_codes, sample_codes
+from biosae.stream_sample import StrongestCodes, cut_blocks, sample_codes
 
 log = logging.getLogger(__name__)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from biosae.backgrounds import GC_BINS
+from biosae.letter_codes import OTHER
 from biosae.motif_scan import ScanMotif, best_in_windows, composition, scan
 from biosae.specificity_kernels import (
     auroc_within,
@@ -17,7 +18,7 @@ from biosae.specificity_kernels import (
     count_places,
     find_hits,
 )
-from biosae.stream_sample import OTHER, Blocks, Firing
+from biosae.stream_sample import Blocks, Firing
 
 
 class MotifSample:

@@ -16,11 +16,12 @@ from biosae.devices import find_device
 from biosae.errors import ContractError, InputError
 from biosae.genome import Genome
 from biosae.geometry import Layer
+from biosae.letter_codes import letter_codes
 from biosae.motif_sample import MotifSample
 from biosae.motifs.formats import Motif, node_name, read_fasta, read_meme
 from biosae.node_table import best_motifs
 from biosae.specificity import NodeMotif, Settings, counts_of, find_motifs, measure
-from biosae.stream_sample import cut_blocks, encode_blocks, letter_codes
+from biosae.stream_sample import cut_blocks, encode_blocks
 
 log = logging.getLogger(__name__)
 

@@ -27,21 +27,13 @@ from biosae.encoding import Encoder
 from biosae.errors import ConfigError, InputError
 from biosae.genome import Genome, interval_table
 from biosae.geometry import Layer
+from biosae.letter_codes import OTHER, letter_codes
 
 log = logging.getLogger(__name__)
 
 BLOCK_POSITIONS = 512  # longest block: the bases at its two ends, which are not looked at, are few beside it
 PRUNE_CODES = 2**24  # activations held before all but the strongest of each node are let go: 200 MB
 _CODE = np.dtype([("position", np.int32), ("node", np.int32), ("value", np.float32)])
-OTHER = 4  # code of a letter that is not A, C, G, T, and of what lies off the chromosome
-_LETTERS = np.full(256, OTHER, dtype=np.uint8)
-for _code, _pair in enumerate(("Aa", "Cc", "Gg", "Tt")):
-    _LETTERS[[ord(letter) for letter in _pair]] = _code
-
-
-def letter_codes(letters: np.ndarray) -> np.ndarray:
-    """Codes of ASCII letters of either case, uint8 of the same shape: 0 to 3 for A, C, G, T, else OTHER."""
-    return _LETTERS[letters]
 
 
 @dataclass(frozen=True)

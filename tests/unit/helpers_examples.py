@@ -18,13 +18,13 @@ from biosae.examples import Settings
 from biosae.examples_run import collect_examples
 from biosae.genome import Genome
 from biosae.geometry import Layer
+from biosae.letter_codes import letter_codes
 from biosae.model import Dictionary
 from biosae.motif_scan import composition, prepare
 from biosae.motifs.formats import Motif, write_meme
 from biosae.seqlets import TOP_COLUMNS, collect_seqlets, write_seqlets
 from biosae.specificity import Settings as HitSettings
 from biosae.specificity_run import measure_run
-from biosae.stream_sample import letter_codes
 from biosae.top_activations import read_top_activations
 from unit.helpers_seqlets import selected_table, write_genome
 from unit.helpers_store import write_store

@@ -12,9 +12,9 @@ from biosae.artefacts import read_table
 from biosae.examples import BANDS
 from biosae.examples_sample import NEAR_MISS, SPARE
 from biosae.geometry import Layer
+from biosae.letter_codes import letter_codes
 from biosae.linear import PrincipalComponents
 from biosae.model import RawChannels, build
-from biosae.stream_sample import letter_codes
 from biosae.top_activations import read_top_activations
 from unit.helpers_examples import SlowExamples, SmallRun
 from unit.helpers_seqlets import random_dna

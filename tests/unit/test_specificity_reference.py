@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from biosae.letter_codes import letter_codes
 from biosae.motif_sample import MotifSample
 from biosae.motif_scan import prepare
 from biosae.specificity import NodeMotif, Settings, find_motifs, measure
-from biosae.stream_sample import Blocks, Firing, letter_codes
+from biosae.stream_sample import Blocks, Firing
 from unit.helpers_specificity import (
     LEFT,
     ONE_STRAND,

@@ -13,10 +13,11 @@ from biosae.activations import ActivationStore
 from biosae.artefacts import read_table
 from biosae.genome import Genome, cut_windows
 from biosae.geometry import Layer
+from biosae.letter_codes import letter_codes
 from biosae.motif_sample import MotifSample
 from biosae.motifs.formats import read_meme
 from biosae.specificity import NodeMotif, Settings, find_motifs, measure
-from biosae.stream_sample import Blocks, Firing, cut_blocks, letter_codes
+from biosae.stream_sample import Blocks, Firing, cut_blocks
 from biosae.synthetic.simulate import simulate
 from unit.helpers_synthetic import DATABASE, small
 

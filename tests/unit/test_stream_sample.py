@@ -11,17 +11,10 @@ from biosae import stream_sample
 from biosae.activations import ActivationStore
 from biosae.errors import ConfigError, InputError
 from biosae.genome import Genome
+from biosae.letter_codes import OTHER, letter_codes
 from biosae.model import RawChannels
 from biosae.specificity_kernels import count_covered, count_holding, count_places, find_hits, owners
-from biosae.stream_sample import (
-    OTHER,
-    Firing,
-    choose_blocks,
-    cut_blocks,
-    encode_blocks,
-    keep_strongest_codes,
-    letter_codes,
-)
+from biosae.stream_sample import Firing, choose_blocks, cut_blocks, encode_blocks, keep_strongest_codes
 from unit.helpers_specificity import LEFT, RIGHT, STRIDE, planted_world, write_world
 
 
