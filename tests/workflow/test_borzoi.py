@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from biosae import artefacts
+from biosae.atlas import payload
 from biosae.activations import ActivationStore
 
 pytest.importorskip("borzoi_pytorch", reason="needs requirements-borzoi.txt (make test-borzoi installs it)")
@@ -55,13 +56,14 @@ def run(tmp_path_factory):
     return folder, config, helpers.snakemake(folder, config)
 
 
-def test_the_whole_path_ends_in_a_page(run):
+def test_the_whole_path_ends_in_an_atlas(run):
     folder, _, done = run
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-6000:]
     nodes = artefacts.read_table(folder / RUN / "nodes.tsv", "nodes")
     assert len(nodes) == 12 and nodes["n_seqlets"].min() > 0
-    page = (folder / RUN / "atlas" / "index.html").read_text()
-    assert "conv1d_2" in page
+    index = payload.decode((folder / RUN / "atlas" / "data" / "index.js").read_text())
+    assert (index["layer"], index["n_nodes"]) == ("conv1d_2", 12)
+    assert {"causal", "top_tracks"} <= {column["name"] for column in index["columns"]}
     assert (folder / "results" / "summary.html").stat().st_size > 0
 
 
