@@ -12,8 +12,8 @@ import pytest
 import yaml
 
 from biosae import artefacts
-from biosae.atlas import payload
 from biosae.activations import ActivationStore
+from biosae.atlas import payload
 
 pytest.importorskip("borzoi_pytorch", reason="needs requirements-borzoi.txt (make test-borzoi installs it)")
 pytestmark = [pytest.mark.workflow, pytest.mark.borzoi]
