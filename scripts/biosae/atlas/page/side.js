@@ -23,7 +23,7 @@ function score() {
       greyIf(!(r.ci_low > 0), [
         words(r.figure),
         r.value,
-        h("td.num", num(r.null_value), h("small", ` ${r.best_null ?? ""}`)),
+        h("td.num", num(r.null_value), h("small", " " + `${r.best_null ?? ""}`.split("-")[0])),
         h("td.num", num(r.difference), h("small", r.ci_low === null ? "" : ` [${num(r.ci_low)}, ${num(r.ci_high)}]`))
       ])
     ),
@@ -35,9 +35,9 @@ function score() {
     board.length
       ? [
           grid(
-            ["figure", "run", "best null", "difference at equal nodes [95 %]"],
+            ["figure", "run", "best null", "difference [95 %]"],
             board,
-            "Score beside the best null"
+            "Score"
           ),
           tsvButton("scoreboard.tsv", () => A.scoreboard)
         ]
