@@ -14,6 +14,7 @@ pytestmark = pytest.mark.slurm
 SELECTED = "results/demo/synthetic/topk-x3-k3-lr0.004-s0/selected_nodes.tsv"
 KERNELS = "results/demo/kernels/sae.txt"
 ON_GPU = {"slurm_partition": "gpu"}
+ON_GPUS = ("train_sae", "encode_activations", "collect_examples", "write_tracks")  # as in the profile
 PROFILE = {
     "executor": "slurm",
     "jobs": 2,
@@ -51,7 +52,7 @@ def start(project, cluster, *arguments, defaults=(), rules=(), config="config/de
     """Start the demo on ``cluster`` with a profile of its own; its end, and the jobs that SLURM was given."""
     profile = project / "changed" / "config.yaml"
     profile.parent.mkdir(exist_ok=True)
-    resources = {"train_sae": ON_GPU, "encode_activations": ON_GPU} | dict(rules)
+    resources = dict.fromkeys(ON_GPUS, ON_GPU) | dict(rules)
     changed = {"default-resources": DEFAULTS | dict(defaults), "set-resources": resources}
     profile.write_text(yaml.safe_dump({**PROFILE, **changed, **settings}))
     before = set(cluster.jobs())
