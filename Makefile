@@ -40,7 +40,7 @@ consumers: $(VENV)-consumers/installed
 
 # on a SLURM that the tests start on this machine (Debian: slurm-wlm munge slurmdbd mariadb-server); skipped without
 test-slurm: $(VENV)/installed
-	python -m pytest -n $(SLURM_TEST_JOBS) --dist loadfile tests/slurm
+	python -m pytest -n $(SLURM_TEST_JOBS) --dist loadgroup tests/slurm
 
 # the atlas in Debian's chromium and firefox-esr (and chromium-driver); skipped without
 test-browser: $(VENV)/installed
@@ -48,7 +48,7 @@ test-browser: $(VENV)/installed
 
 # docs/faults.md, from these tests
 faults: $(VENV)/installed
-	FAULTS_TABLE=docs/faults.md python -m pytest -n $(SLURM_TEST_JOBS) --dist loadfile tests/slurm
+	FAULTS_TABLE=docs/faults.md python -m pytest -n $(SLURM_TEST_JOBS) --dist loadgroup tests/slurm
 
 lint: $(VENV)/installed
 	ruff check .

@@ -9,8 +9,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "workflow"))
 
 import fault_table
 from cluster import Cluster, missing_servers
-from project import Project, finished_project
+from project import Project, finished_project, run_undisturbed
 from stages import Stage
+
+from made_once import made_once
 
 
 def started(tmp_path_factory, accounting: bool):
@@ -39,8 +41,10 @@ def accounting_cluster(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def finished(cluster, tmp_path_factory):
-    """A project whose tiny run has ended undisturbed."""
-    return finished_project(tmp_path_factory.mktemp("faults"), cluster)
+    """A project of this worker's own whose tiny run has ended undisturbed."""
+    undisturbed = made_once(tmp_path_factory, "undisturbed", run_undisturbed)
+    folder = tmp_path_factory.mktemp("faults") / "a project"
+    return finished_project(folder, undisturbed / "pristine", cluster)
 
 
 @pytest.fixture
@@ -61,6 +65,11 @@ def record(request):
         fault_table.check(line)
 
     return note
+
+
+def pytest_collection_modifyitems(items):
+    """The whole runs first: they take longest. Groups are of tests that share a cluster of a kind."""
+    items.sort(key=lambda item: item.path.stem != "test_whole_run")
 
 
 ROWS: dict[str, list[str]] = {}  # of each test; reports reach the process that started the workers

@@ -21,7 +21,7 @@ FAULTY = Path(__file__).with_name("faulty")
 KEPT = ("results", ".snakemake", "data")  # what is put back between tests
 NO_RESULTS = ("logs", "benchmarks", "kernels")  # of results: time stamps and machine code
 QUICK = ("--slurm-init-seconds-before-status-checks", "3", "--max-jobs-per-timespan", "1000/1s")
-PATIENCE_SECONDS = 180.0
+PATIENCE_SECONDS = 300.0  # a test takes tens of seconds on a machine of its own
 
 
 def is_result(path: Path, results: Path) -> bool:
@@ -143,6 +143,10 @@ class Project:
         """Let a program go on that stands still."""
         (self.faults / f"{program}.go").touch()
 
+    def unlock_by_hand(self) -> None:
+        """What ``unlock`` does, without a start of Snakemake: for the many tests that are not about it."""
+        shutil.rmtree(self.folder / ".snakemake" / "locks")
+
     def unlock(self) -> None:
         """What Snakemake asks for after its driver was killed."""
         done = self.snakemake("--unlock")
@@ -164,9 +168,7 @@ class Project:
         shutil.rmtree(self.folder / "logs", ignore_errors=True)
         for name in KEPT:
             shutil.rmtree(self.folder / name, ignore_errors=True)
-            shutil.copytree(
-                self.pristine / name, self.folder / name, symlinks=True, copy_function=shutil.copy2
-            )
+            copy(self.pristine / name, self.folder / name)
         shutil.rmtree(self.faults, ignore_errors=True)
         self.faults.mkdir()
 
@@ -200,22 +202,26 @@ class Project:
         return (self.folder / "driver.log").read_text()
 
 
-def finished_project(folder: Path, cluster: Cluster) -> Project:
-    """A project in ``folder``, run once with profiles/local; its copy lies in ``pristine`` beside it."""
-    project = Project(folder / "a project", folder / "pristine", {}, cluster)
-    project.folder.mkdir(parents=True)
-    project.faults.mkdir()
-    helpers.copy_project(project.folder)
-    made = helpers.run(helpers.simulate_command(), project.folder)
+def run_undisturbed(root: Path) -> None:
+    """Run the tiny world once with profiles/local below ``root``; KEPT of it lies in ``root/pristine``."""
+    folder = root / "a project"
+    folder.mkdir()
+    helpers.copy_project(folder)
+    made = helpers.run(helpers.simulate_command(), folder)
     if made.returncode:
         raise RuntimeError(made.stdout + made.stderr)
-    project.config = helpers.tiny_config(project.folder)
-    first = project.snakemake(profile="profiles/local")
+    first = helpers.snakemake(folder, helpers.tiny_config(folder))
     if first.returncode:
         raise RuntimeError(first.stdout[-2000:] + first.stderr[-8000:])
     for name in KEPT:
-        shutil.copytree(
-            project.folder / name, project.pristine / name, symlinks=True, copy_function=shutil.copy2
-        )
-    project.expected = artefacts(project.results)
+        copy(folder / name, root / "pristine" / name)
+
+
+def finished_project(folder: Path, pristine: Path, cluster: Cluster) -> Project:
+    """A project in ``folder``, not there yet, whose run has ended as ``pristine`` says."""
+    project = Project(folder, pristine, {}, cluster, artefacts(pristine / "results"))
+    folder.mkdir()
+    helpers.copy_project(folder)
+    project.restore()
+    project.config = helpers.tiny_config(folder)
     return project

@@ -10,7 +10,7 @@ import pytest
 import yaml
 from cluster import ACCOUNT, Cluster, missing_servers
 
-pytestmark = pytest.mark.slurm
+pytestmark = [pytest.mark.slurm, pytest.mark.xdist_group("bad input")]
 SELECTED = "results/demo/synthetic/topk-x3-k3-lr0.004-s0/selected_nodes.tsv"
 KERNELS = "results/demo/kernels/sae.txt"
 ON_GPU = {"slurm_partition": "gpu"}
@@ -102,8 +102,6 @@ FAULTS = {
     ),
     "sacct": ({"slurm-status-command": "sacct"}, "set slurm-status-command: squeue"),
 }
-# a dry run is not told the settings of the executor
-PLANNED = [fault for fault in FAULTS if fault != "sacct"]
 
 
 def refused(done, jobs, words):
@@ -120,10 +118,12 @@ def test_a_run_says_a_fault_and_submits_nothing(project, cluster, fault):
     refused(*start(project, cluster, SELECTED, **changes), words)
 
 
-@pytest.mark.parametrize("fault", PLANNED)
-def test_a_dry_run_says_a_fault(project, cluster, fault):
-    changes, words = FAULTS[fault]
-    refused(*start(project, cluster, SELECTED, "-n", **changes), words)
+def test_a_dry_run_says_all_faults_at_once(project, cluster):
+    rules = {"train_sae": {**ON_GPU, "gpu": 3}, "compute_statistics": {"mem_mb": 64_001}}
+    account = {"slurm_account": "mine"}
+    done, jobs = start(project, cluster, SELECTED, "-n", rules=rules, defaults=account)
+    for fault in ("GPUs", "memory", "account"):
+        refused(done, jobs, FAULTS[fault][1])
 
 
 def test_a_dry_run_of_a_plan_that_fits(project, cluster):

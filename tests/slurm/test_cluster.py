@@ -18,6 +18,7 @@ def test_jobs_run_on_their_partition_and_see_their_gpus(cluster):
     )
 
 
+@pytest.mark.xdist_group("accounting")
 def test_accounting_knows_the_account(accounting_cluster):
     text = accounting_cluster.ask("sacctmgr", "-n", "-P", "-s", "list", "user", "format=account")
     assert "lab" in text.split()

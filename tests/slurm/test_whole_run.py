@@ -69,6 +69,7 @@ def readme_commands() -> list[list[str]]:
     return [shlex.split(line, comments=True) for line in block.strip().splitlines()]
 
 
+@pytest.mark.xdist_group("accounting")
 def test_the_readme_followed_to_the_letter(project, accounting_cluster):
     project = replace(project, cluster=accounting_cluster)
     project.empty()
