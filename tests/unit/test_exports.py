@@ -281,6 +281,17 @@ def test_files_that_do_not_belong_together_are_refused(tmp_path, monkeypatch, sp
         export(run, genome, run / "exports", BOTH)
 
 
+def test_files_that_are_missing_are_all_named_before_anything_is_read(tmp_path, monkeypatch):
+    run, genome, _ = finished_run(tmp_path, monkeypatch)
+    for name in ("umap.tsv", "motifs.meme"):
+        (run / name).unlink()
+    (run / "nodes.tsv").write_text("no table")
+    with pytest.raises(InputError) as error:
+        export(run, genome, run / "exports", BOTH)
+    assert "['umap.tsv', 'motifs.meme']" in str(error.value)
+    assert str(run) in str(error.value)
+
+
 @pytest.mark.parametrize("wrong", [{"hit_p": 0.0}, {"strand": "back"}, {"seqlets_per_motif": -1}])
 def test_nonsense_settings_are_refused(wrong):
     with pytest.raises(ConfigError, match="exports cannot be made"):

@@ -21,11 +21,16 @@ def slow_top(row: np.ndarray, k: int) -> list[tuple[int, float]]:
     return sorted((i, float(row[i])) for i in order[:k])
 
 
-def chosen(values: np.ndarray, k: int) -> list[list[tuple[int, float]]]:
+BOTH_WAYS = [kernels.top_few_rows, kernels.top_many_rows]
+
+
+def chosen(values: np.ndarray, k: int, top_rows=kernels.top_rows) -> list[list[tuple[int, float]]]:
     """What ``top_rows`` picks of float32 rows."""
     m = len(values)
     nodes, out, counts = np.full((m, k), -1, np.int32), np.zeros((m, k), np.int32), np.zeros(m, np.int64)
-    kernels.top_rows(np.ascontiguousarray(values).view(np.int32), k, nodes, out, counts)
+    given = np.array(values)
+    top_rows(given.view(np.int32), k, nodes, out, counts)
+    np.testing.assert_array_equal(given, values)
     floats = out.view(np.float32)
     return [
         [(int(n), float(v)) for n, v in zip(nodes[r, : counts[r]], floats[r, : counts[r]], strict=True)]
@@ -45,27 +50,30 @@ def test_literal_table_with_ties():
     ]
 
 
+@pytest.mark.parametrize("top_rows", BOTH_WAYS)
 @settings(max_examples=60, deadline=None)
 @given(st.integers(1, 200), st.integers(1, 40), st.integers(0, 10**6), st.sampled_from([3, 50, 10**6]))
-def test_top_rows_equals_sorting(n, k, seed, levels):
+def test_top_rows_equals_sorting(top_rows, n, k, seed, levels):
     """Few levels make many ties; sizes around the kernel's block of 32 and beyond its groups."""
     k = min(k, n)
     values = np.random.default_rng(seed).integers(-levels, levels + 1, (3, n)).astype(np.float32) / 7
-    assert chosen(values, k) == [slow_top(row, k) for row in values]
+    assert chosen(values, k, top_rows) == [slow_top(row, k) for row in values]
 
 
+@pytest.mark.parametrize("top_rows", BOTH_WAYS)
 @pytest.mark.parametrize("n, k", [(5000, 64), (20000, 3), (700, 699), (700, 700), (33, 1)])
-def test_top_rows_equals_torch_on_wide_rows(n, k):
+def test_top_rows_equals_torch_on_wide_rows(top_rows, n, k):
     values = np.random.default_rng(n).standard_normal((4, n)).astype(np.float32)
     expected = np.sort(torch.from_numpy(values).topk(k, dim=1).values.relu().numpy(), axis=1)
-    for row, wanted in zip(chosen(values, k), expected, strict=True):
+    for row, wanted in zip(chosen(values, k, top_rows), expected, strict=True):
         np.testing.assert_array_equal(sorted(value for _, value in row), wanted[wanted > 0])
 
 
-def test_bfloat16_bits_sort_like_their_values():
+@pytest.mark.parametrize("top_rows", BOTH_WAYS)
+def test_bfloat16_bits_sort_like_their_values(top_rows):
     rows = torch.randn(5, 300, generator=torch.Generator().manual_seed(0)).bfloat16()
     nodes, out, counts = np.zeros((5, 7), np.int32), np.zeros((5, 7), np.int16), np.zeros(5, np.int64)
-    kernels.top_rows(rows.view(torch.int16).numpy(), 7, nodes, out, counts)
+    top_rows(rows.view(torch.int16).numpy(), 7, nodes, out, counts)
     floats = rows.float().numpy()
     for r in range(5):
         assert list(nodes[r, : counts[r]]) == [node for node, _ in slow_top(floats[r], 7)]

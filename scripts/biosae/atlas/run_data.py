@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 
 from biosae.artefacts import read_table
-from biosae.errors import ContractError, InputError
+from biosae.errors import ContractError
+from biosae.finished_run import read_embedding, require_files
 from biosae.motifs.fasta import read_fasta
 from biosae.motifs.formats import Motif, read_meme
 from biosae.summary import load_evaluation, load_json, load_recovery
@@ -90,11 +91,7 @@ def load_run(run: Path, database: Path, scoreboard: Path | None = None) -> RunDa
         InputError: a file is missing or unreadable.
         ContractError: tables that do not belong together.
     """
-    missing = [name for name in NEEDED if not (run / name).is_file()]
-    if missing:
-        raise InputError(
-            "Files of the run are missing", got=missing, where=run, mend="run the rules that write them"
-        )
+    require_files(run, NEEDED)
     full = run.resolve()
     nodes = read_table(run / "nodes.tsv", "nodes").sort_values("rank", ignore_index=True)
     scores = read_table(scoreboard, "scoreboard") if scoreboard else None
@@ -105,7 +102,7 @@ def load_run(run: Path, database: Path, scoreboard: Path | None = None) -> RunDa
         layer=full.parent.name,
         run=full.name,
         nodes=nodes,
-        umap=_read_umap(run / "umap.tsv", nodes),
+        umap=read_embedding(run, nodes),
         **tables,
         matrices=_read_matrices(run / "motifs.meme", tables["motifs"], nodes),
         targets=read_meme(database),
@@ -149,19 +146,6 @@ def _check_nodes(run: Path, nodes: pd.DataFrame, tables: dict[str, pd.DataFrame]
             where=run / "node_stats.tsv",
             mend="re-run encode_activations",
         )
-
-
-def _read_umap(path: Path, nodes: pd.DataFrame) -> pd.DataFrame:
-    umap = read_table(path, "umap")
-    if set(nodes["node"]) != set(umap["node"]):
-        raise ContractError(
-            "The embedding and nodes.tsv hold different nodes",
-            got=f"{len(umap)} nodes",
-            expected=f"{len(nodes)} nodes",
-            where=path,
-            mend="re-run embed_nodes",
-        )
-    return umap.set_index("node").loc[nodes["node"]].reset_index()
 
 
 def _read_matrices(path: Path, motifs: pd.DataFrame, nodes: pd.DataFrame) -> dict[str, np.ndarray]:

@@ -11,6 +11,7 @@ import pandas as pd
 
 from biosae.artefacts import read_table
 from biosae.errors import ContractError, InputError
+from biosae.finished_run import read_embedding, require_files
 from biosae.motifs.fasta import node_name, read_fasta
 from biosae.motifs.formats import Motif, read_meme
 from biosae.motifs.packing import encode
@@ -80,6 +81,7 @@ def load_run(folder: Path) -> RunFiles:
         InputError: a needed file is missing or unreadable.
         ContractError: files that do not belong together.
     """
+    require_files(folder, NEEDED)
     full = folder.resolve()
     nodes = read_table(folder / "nodes.tsv", "nodes")
     manifest = read_table(folder / "seqlets" / "manifest.tsv", "seqlet_manifest").sort_values("rank")
@@ -91,7 +93,7 @@ def load_run(folder: Path) -> RunFiles:
         layer=full.parent.name,
         run=full.name,
         nodes=nodes,
-        umap=_umap_of(nodes, folder / "umap.tsv"),
+        umap=read_embedding(folder, nodes),
         curve=read_table(folder / "training_curve.tsv", "training_curve"),
         manifest=manifest.reset_index(drop=True),
         windows=_read_windows(folder, manifest),
@@ -100,20 +102,6 @@ def load_run(folder: Path) -> RunFiles:
         checkpoint=load_json(folder / "checkpoint" / "config.json"),
         null_sets=not read_table(folder / "null_counts.tsv", "null_counts").empty,
     )
-
-
-def _umap_of(nodes: pd.DataFrame, path: Path) -> pd.DataFrame:
-    """umap.tsv in the order of ``nodes``."""
-    umap = read_table(path, "umap").set_index("node")
-    if set(umap.index) != set(nodes["node"]):
-        raise ContractError(
-            "The embedding and nodes.tsv hold different nodes",
-            got=f"{len(umap)} nodes",
-            expected=f"the {len(nodes)} nodes of nodes.tsv",
-            where=path,
-            mend="re-run embed_nodes",
-        )
-    return umap.loc[nodes["node"].tolist()].reset_index()
 
 
 def _check_motifs(rows: pd.DataFrame, motifs: list[Motif], folder: Path) -> None:

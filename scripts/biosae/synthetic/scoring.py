@@ -107,12 +107,12 @@ def position_errors(truth: Truth, seqlets: pd.DataFrame, node_of_detector: np.nd
     detections = truth.detections
     centre = detections["site_start"].to_numpy() + width[detections["detector"].to_numpy()] / 2
     sites = detections[["detector", "chrom"]].assign(centre=centre)
-    top = seqlets[seqlets["seqlet_rank"] <= TOP_SEQLETS]
-    for detector, node in enumerate(node_of_detector):
-        own = top[top["node"] == node]
-        if node >= 0 and len(own):
-            near = site_distance(own, sites[sites["detector"] == detector], truth.cap_bp)
-            errors[detector] = np.median(near)
+    top = dict(list(seqlets[seqlets["seqlet_rank"] <= TOP_SEQLETS].groupby("node")))
+    of_detector = dict(list(sites.groupby("detector")))
+    for detector, node in enumerate(node_of_detector.tolist()):
+        if node in top:
+            own = of_detector.get(detector, sites.iloc[:0])
+            errors[detector] = np.median(site_distance(top[node], own, truth.cap_bp))
     return errors
 
 
