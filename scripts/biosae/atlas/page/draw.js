@@ -3,25 +3,23 @@
 
 const $ = id => document.getElementById(id);
 
-/** Fills an element: attributes if the first child is a plain object ("on…": listeners), empty children are left out. */
-function make(node, classes, kids) {
-  if (classes[0]) node.setAttribute("class", classes.join(" "));
-  for (const [key, x] of Object.entries(kids[0]?.constructor === Object ? kids.shift() : {})) {
-    if (key.startsWith("on")) node.addEventListener(key.slice(2), x);
-    else if (x != null && x !== false) node.setAttribute(key === "aria" ? "aria-label" : key, x === true ? "" : x);
-  }
-  node.append(...kids.flat(3).filter(kid => kid || kid === 0));
-  return node;
-}
-/** h("td.num", {title: "x"}, "text", element, …); s is the same for SVG. */
-function h(name, ...kids) {
-  const [tag, ...classes] = name.split(".");
-  return make(document.createElement(tag), classes, kids);
-}
-function s(name, ...kids) {
-  const [tag, ...classes] = name.split(".");
-  return make(document.createElementNS("http://www.w3.org/2000/svg", tag), classes, kids);
-}
+/** h("td.num", {title: "x"}, "text", element, …) makes an element: attributes if the first child is a plain object
+ * ("on…": listeners), empty children are left out. s is the same for SVG. */
+const maker =
+  space =>
+  (name, ...kids) => {
+    const [tag, ...classes] = name.split("."),
+      node = document.createElementNS("http://www.w3.org/" + space, tag);
+    if (classes[0]) node.setAttribute("class", classes.join(" "));
+    for (const [key, x] of Object.entries(kids[0]?.constructor === Object ? kids.shift() : {})) {
+      if (key.startsWith("on")) node.addEventListener(key.slice(2), x);
+      else if (x != null && x !== false) node.setAttribute(key === "aria" ? "aria-label" : key, x === true ? "" : x);
+    }
+    node.append(...kids.flat(3).filter(kid => kid || kid === 0));
+    return node;
+  };
+const h = maker("1999/xhtml"),
+  s = maker("2000/svg");
 const note = (...kids) => h("p.note", ...kids);
 const section = (title, ...kids) => h("section", h("h2", title), ...kids);
 const folded = (title, ...kids) => h("details", h("summary", title), ...kids);

@@ -9,7 +9,7 @@ function readLabels() {
     for (const [node, text] of Object.entries(JSON.parse(localStorage.getItem(labelKey()) ?? "{}")))
       labels.set(Number(node), text);
   } catch (error) {
-    warn(`This browser keeps no labels for this page (${error.name}).`);
+    warn(`This browser keeps no labels here (${error.name}).`);
   }
 }
 
@@ -40,10 +40,10 @@ function importLabels(text) {
     what = head.indexOf("label"),
     known = rows.filter(row => A.rowOf.has(Number(row[at])));
   if (at < 0 || what < 0)
-    return warn("Nothing was imported: no columns node and label, tab-separated, in the first line.");
+    return warn("Nothing was imported: the first line has no columns node and label.");
   for (const row of known) setLabel(Number(row[at]), row[what]);
   keepLabels();
-  return warn(`${known.length} labels imported; ${rows.length - known.length} rows name no node of this atlas.`);
+  return warn(`${known.length} labels imported; ${rows.length - known.length} rows name no node here.`);
 }
 
 /** Shows a message at the head of the page, once, until the reader closes it. */

@@ -1,8 +1,7 @@
 "use strict";
 // Addresses: #n=127 a node, #cmp=12,34 side by side, else the table: q, sort, f.COLUMN, cols, map, by.
 
-let shownNodes = null,
-  asked = 0;
+let shownNodes = null; // none: the table
 
 const params = () => new URLSearchParams(location.hash.slice(1));
 const replaceHash = text => history.replaceState(null, "", `#${text}`); // no step for the back button
@@ -50,24 +49,27 @@ async function showTable(p) {
 function page(id, ...content) {
   if (!$("all").hidden) table.scrolled = table.scroller.scrollTop;
   for (const name of ["wait", "all", "one"]) $(name).hidden = name !== id;
-  $("one").replaceChildren(...content.flat(2).filter(Boolean));
+  $("one").replaceChildren(h("div", content));
   if (id === "one") scrollTo(0, 0);
   $("one").querySelector("h1")?.focus({ preventScroll: true });
 }
 
 async function showNodes(numbers, p) {
-  const mine = ++asked,
-    rows = numbers.map(node => A.rowOf.get(node)),
-    lacking = numbers.filter((_, i) => rows[i] === undefined);
+  const rows = numbers.map(node => A.rowOf.get(node)),
+    lacking = numbers.filter(node => !A.rowOf.has(node));
   shownNodes = numbers;
   try {
     if (lacking.length) throw Error(`No kept node ${lacking.join(", ")} in this run.`);
     const nodes = await Promise.all(rows.map(readNode));
-    if (mine !== asked) return; // the reader went on meanwhile
+    if (shownNodes !== numbers) return; // the reader went on meanwhile
     document.title = `${rows.map(nodeName).join(" | ")} · ${A.run}`;
-    page("one", p.has("cmp") ? comparePage(nodes, p) : nodePage(nodes[0], p));
+    const content = p.has("cmp") ? comparePage(nodes, p) : nodePage(nodes[0], p),
+      rest = content.pop();
+    page("one", content);
+    await new Promise(done => requestAnimationFrame(() => setTimeout(done))); // until the first of it is on the screen
+    if (shownNodes === numbers) $("one").append(rest());
   } catch (error) {
-    if (mine !== asked) return;
+    if (shownNodes !== numbers) return;
     page(
       "one",
       h("nav", { aria: "Nodes" }, upLink()),
@@ -80,11 +82,12 @@ async function showNodes(numbers, p) {
 }
 
 async function route() {
-  const p = params(),
+  const { hash } = location,
+    p = params(),
     numbers = (p.get("n") ?? p.get("cmp") ?? "").split(",").filter(Boolean).map(Number);
   if (numbers.length) await showNodes(p.has("n") ? numbers.slice(0, 1) : [...new Set(numbers)].slice(0, 6), p);
   else await showTable(p);
-  document.body.dataset.shown = location.hash;
+  document.body.dataset.shown = hash;
 }
 
 const plain = event => !(event.ctrlKey || event.metaKey || event.altKey || /INPUT|SELECT/.test(event.target.tagName));
@@ -102,7 +105,7 @@ function key(event) {
     // there the arrows scroll
     const at = table.view.indexOf(A.rowOf.get(shownNodes[0])),
       row = table.view[at + step];
-    if (at >= 0 && row !== undefined) openNode(row);
+    if (at >= 0 && row != null) openNode(row);
   }
 }
 

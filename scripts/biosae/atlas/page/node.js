@@ -140,8 +140,9 @@ function nodeParts(node, p, short) {
     },
     redraw = name => parts[name].replaceChildren(...[draw[name]()].flat()),
     state = nodeState(p, redraw),
-    parts = { motifs: h("div.motifs"), bands: h("div.bands") };
-  Object.keys(draw).forEach(redraw);
+    parts = { redraw, motifs: h("div.motifs"), bands: h("div.bands") };
+  redraw("motifs");
+  if (short) redraw("bands");
   parts.controls = h(
     "p.controls",
     h(
@@ -178,10 +179,11 @@ function nodeParts(node, p, short) {
 
 const upLink = () => h("a", { href: table.hash ?? "#" }, "All nodes");
 
+/** What is seen first, and last a function that makes the rest. */
 function nodePage(node, p) {
   const { row, motifs } = node,
     at = table.view.indexOf(row),
-    step = by => at >= 0 && table.view[at + by] !== undefined && nodeLink(table.view[at + by]),
+    step = by => at >= 0 && table.view[at + by] != null && nodeLink(table.view[at + by]),
     parts = nodeParts(node, p),
     label = h("input", {
       value: labels.get(node.node) ?? "",
@@ -203,11 +205,14 @@ function nodePage(node, p) {
     verdictView(node, "h1"),
     figuresView(row),
     section("Motifs and matches", motifs.length > 1 && memeButton(`n${node.node}.meme`, motifs), parts.motifs),
-    section("Examples", parts.controls, parts.bands),
-    evidence(node)
+    () => {
+      parts.redraw("bands");
+      return h("div", section("Examples", parts.controls, parts.bands), evidence(node));
+    }
   ];
 }
 
+/** The same of nodes beside each other. */
 function comparePage(nodes, p) {
   const [a, b] = nodes,
     found = (x, y, kind) => x.neighbours[kind].find(([row]) => row === y.row)?.[1],
@@ -236,13 +241,14 @@ function comparePage(nodes, p) {
         );
       })
     ),
-    section(
-      "Figures",
-      grid(
-        ["figure", ...nodes.map(({ row }) => nodeLink(row))],
-        A.columns.map(c => [words(c.name), ...nodes.map(({ row }) => c.get(row))]),
-        "Figures"
+    () =>
+      section(
+        "Figures",
+        grid(
+          ["figure", ...nodes.map(({ row }) => nodeLink(row))],
+          A.columns.map(c => [words(c.name), ...nodes.map(({ row }) => c.get(row))]),
+          "Figures"
+        )
       )
-    )
   ];
 }
