@@ -20,9 +20,9 @@ from pathlib import Path
 import numpy as np
 from bidi import Browser, missing_programs
 
-# Notes when what an address asks for has been shown, after the frame that follows the change. `first`: what of
-# a node is put into the page first (verdict and motifs), `shown`: all of it. A message comes before the page's
-# own timer, which makes the rest.
+# Notes when what an address asks for has been shown, after the frame that follows the change. `first`: what
+# of a node is put into the page first (verdict and motifs), `shown`: all of it. A message comes before the
+# page's own timer, which makes the rest.
 WATCH = """() => {
   window.shownAt = window.firstAt = null;
   const frame = done => requestAnimationFrame(() => setTimeout(done));
