@@ -44,7 +44,7 @@ def finished(cluster, tmp_path_factory):
     """A project of this worker's own whose tiny run has ended undisturbed."""
     undisturbed = made_once(tmp_path_factory, "undisturbed", run_undisturbed)
     folder = tmp_path_factory.mktemp("faults") / "a project"
-    return finished_project(folder, undisturbed / "pristine", cluster)
+    return finished_project(folder, undisturbed, cluster)
 
 
 @pytest.fixture

@@ -217,11 +217,19 @@ def run_undisturbed(root: Path) -> None:
         copy(folder / name, root / "pristine" / name)
 
 
-def finished_project(folder: Path, pristine: Path, cluster: Cluster) -> Project:
-    """A project in ``folder``, not there yet, whose run has ended as ``pristine`` says."""
+def finished_project(folder: Path, undisturbed: Path, cluster: Cluster) -> Project:
+    """A project in ``folder``, not there yet, whose run has ended as that of ``run_undisturbed``.
+
+    Its programs are links to those of that run: Numba would compile anew what lies under another path.
+    """
+    pristine = undisturbed / "pristine"
     project = Project(folder, pristine, {}, cluster, artefacts(pristine / "results"))
     folder.mkdir()
     helpers.copy_project(folder)
+    shutil.rmtree(folder / "scripts")
+    (folder / "scripts").mkdir()
+    for path in (undisturbed / "a project" / "scripts").iterdir():
+        (folder / "scripts" / path.name).symlink_to(path)
     project.restore()
     project.config = helpers.tiny_config(folder)
     return project
