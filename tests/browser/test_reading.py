@@ -68,6 +68,28 @@ def test_back_and_forward(page):
     page.wait(f"location.hash === {node!r} && {READY}")
 
 
+def test_a_node_that_is_read_late_does_not_cover_the_table(page):
+    page.open()
+    page.js(
+        "(window.kept = readNode, readNode = row => new Promise(go => { window.go = () => go(kept(row)); }), 0)"
+    )
+    page.js(f"(location.hash = 'n={node_number(3)}', 0)")
+    page.wait("window.go")
+    page.go("#q=").js("(readNode = window.kept, go(), 0)")
+    page.js("new Promise(done => setTimeout(done, 200))")
+    assert page.js("[$('all').hidden, $('one').hidden]") == [False, True]
+
+
+def test_the_first_of_a_node_is_shown_before_the_rest(page):
+    page.open()
+    note = "() => seen.push(document.querySelectorAll('#one h2').length)"
+    observe = f"new MutationObserver({note}).observe($('one'), {{childList: true}})"
+    page.js(f"(window.seen = [], {observe}, 0)")
+    page.go(f"#n={node_number(3)}")
+    first, whole = page.js("seen")
+    assert 0 < first < whole == page.count("#one h2")
+
+
 def test_the_keyboard_alone_reaches_everything(page):
     page.open()
     page.press("/")

@@ -143,10 +143,6 @@ class Project:
         """Let a program go on that stands still."""
         (self.faults / f"{program}.go").touch()
 
-    def unlock_by_hand(self) -> None:
-        """What ``unlock`` does, without a start of Snakemake: for the many tests that are not about it."""
-        shutil.rmtree(self.folder / ".snakemake" / "locks")
-
     def unlock(self) -> None:
         """What Snakemake asks for after its driver was killed."""
         done = self.snakemake("--unlock")

@@ -102,6 +102,8 @@ FAULTS = {
     ),
     "sacct": ({"slurm-status-command": "sacct"}, "set slurm-status-command: squeue"),
 }
+# a dry run is not told the settings of the executor
+PLANNED = [fault for fault in FAULTS if fault != "sacct"]
 
 
 def refused(done, jobs, words):
@@ -116,6 +118,12 @@ def refused(done, jobs, words):
 def test_a_run_says_a_fault_and_submits_nothing(project, cluster, fault):
     changes, words = FAULTS[fault]
     refused(*start(project, cluster, SELECTED, **changes), words)
+
+
+@pytest.mark.parametrize("fault", PLANNED)
+def test_a_dry_run_says_a_fault(project, cluster, fault):
+    changes, words = FAULTS[fault]
+    refused(*start(project, cluster, SELECTED, "-n", **changes), words)
 
 
 def test_a_dry_run_says_all_faults_at_once(project, cluster):

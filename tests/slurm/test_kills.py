@@ -25,7 +25,7 @@ def test_driver_and_job_are_killed(project, record, stage: Stage):
     os.kill(process, signal.SIGKILL)
     project.wait_for_queue()
     assert project.incomplete() == [], "an output that exists is complete"
-    project.unlock_by_hand()
+    project.unlock()
     again = project.snakemake(f"results/{stage.target}", config=config)
     assert again.returncode == 0, again.stderr
     record("kill -9 of the driver, then of the job", stage, "the same command again", project)
