@@ -70,9 +70,8 @@ def test_back_and_forward(page):
 
 def test_a_node_that_is_read_late_does_not_cover_the_table(page):
     page.open()
-    page.js(
-        "(window.kept = readNode, readNode = row => new Promise(go => { window.go = () => go(kept(row)); }), 0)"
-    )
+    late = "row => new Promise(go => { window.go = () => go(kept(row)); })"
+    page.js(f"(window.kept = readNode, readNode = {late}, 0)")
     page.js(f"(location.hash = 'n={node_number(3)}', 0)")
     page.wait("window.go")
     page.go("#q=").js("(readNode = window.kept, go(), 0)")
