@@ -85,6 +85,21 @@ STAGES = [
     ),
 ]
 
+# stages of which none needs what another makes: they run, and are killed, side by side
+SIDE_BY_SIDE = [
+    ("compute_statistics",),
+    ("train_sae", "build_baseline"),
+    ("encode_activations",),
+    ("select_nodes",),
+    ("write_seqlets",),
+    ("discover_motifs", "write_null_sets", "embed_nodes", "measure_repeats"),
+    ("collect_motifs",),
+    ("match_motifs", "cluster_motifs", "measure_specificity"),
+    ("calibrate_nulls", "collect_examples"),
+    ("summarise_nodes", "score_runs"),
+    ("build_atlas", "summarise_runs"),
+]
+
 
 def stage_of(program: str) -> Stage:
     """The stage of a program."""

@@ -95,7 +95,7 @@ def test_a_training_whose_node_goes_down_goes_on(project, record):
     with half_trained(project) as (driver, number):
         process = project.wait_for_hold("train_sae")
         project.cluster.run("scontrol", "update", "nodename=gpu01", "state=down", "reason=test")
-        wait_until(lambda: not Path(f"/proc/{process}").exists(), "the end of what ran there", 60)
+        wait_until(lambda: not Path(f"/proc/{process}").exists(), "the end of what ran there", PATIENCE_SECONDS)
         assert project.cluster.state(number) == "PENDING"
         project.cluster.run("scontrol", "update", "nodename=gpu01", "state=resume")
         wait_until(
@@ -110,7 +110,9 @@ def test_a_preempted_training_goes_on(project, record):
     with half_trained(project) as (driver, number):
         urgent = ("sbatch", "-p", "urgent", "--gpus=2", "-o", "/dev/null", "--wrap", "sleep 3")
         project.cluster.run(*urgent)
-        wait_until(lambda: "RUNNING" not in project.cluster.state(number), "the job to be preempted", 60)
+        wait_until(
+            lambda: "RUNNING" not in project.cluster.state(number), "the job to be preempted", PATIENCE_SECONDS
+        )
         ended_well(project, driver)
     resumed(project)
     record("preempted by an urgent job", TRAINING, "a retry, from the last state", project)
@@ -119,10 +121,11 @@ def test_a_preempted_training_goes_on(project, record):
 def test_a_job_over_its_time_gets_more(project, record):
     project.remove(*MAP.removed)
     project.lay("embed_nodes", "sleep 600")
-    done = project.snakemake(f"results/{MAP.target}", "--set-resources", "embed_nodes:runtime=attempt")
+    minutes = "embed_nodes:runtime=attempt**4"  # 1, then more than a slow machine needs
+    done = project.snakemake(f"results/{MAP.target}", "--set-resources", minutes)
     assert done.returncode == 0, done.stderr
     times = [(job["JobState"], job["TimeLimit"]) for job in project.cluster.finished()[-2:]]
-    assert times == [("TIMEOUT", "1"), ("COMPLETED", "2")]
+    assert times == [("TIMEOUT", "1"), ("COMPLETED", "16")]
     record("over its time", MAP, "a retry with more time", project)
 
 

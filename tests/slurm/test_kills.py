@@ -1,4 +1,4 @@
-"""kill -9 of the driver, then of the job's process, at every stage: the same command again mends it."""
+"""kill -9 of the driver, then of the jobs' processes, at every stage: the same command again mends it."""
 
 from __future__ import annotations
 
@@ -6,26 +6,37 @@ import os
 import signal
 
 import pytest
-from stages import STAGES, Stage
+from stages import SIDE_BY_SIDE, STAGES, stage_of
 
 pytestmark = pytest.mark.slurm
 
 
-@pytest.mark.parametrize("stage", STAGES, ids=lambda stage: stage.name)
-def test_driver_and_job_are_killed(project, record, stage: Stage):
-    config = project.saving() if stage.program == "train_sae" else project.config
-    project.remove(*stage.removed)
+def test_every_stage_is_killed_once():
+    killed = [program for programs in SIDE_BY_SIDE for program in programs]
+    assert sorted(killed) == sorted(stage.program for stage in STAGES)
+
+
+@pytest.mark.parametrize("programs", SIDE_BY_SIDE, ids=", ".join)
+def test_driver_and_jobs_are_killed(project, record, programs: tuple[str, ...]):
+    stages = [stage_of(program) for program in programs]
+    config = project.saving() if "train_sae" in programs else project.config
+    targets = [f"results/{stage.target}" for stage in stages]
+    for stage in stages:
+        project.remove(*stage.removed)
     assert project.incomplete() == []
-    project.lay(stage.program, f"hold {stage.stop_before}")
-    with project.driver(f"results/{stage.target}", config=config) as driver:
-        process = project.wait_for_hold(stage.program)
+    for stage in stages:
+        project.lay(stage.program, f"hold {stage.stop_before}")
+    with project.driver(*targets, config=config) as driver:
+        processes = [project.wait_for_hold(program) for program in programs]
         driver.send_signal(signal.SIGKILL)
     jobs = project.cluster.jobs("RUNNING")
-    assert len(jobs) == (0 if stage.is_local else 1), "a SLURM job outlives its driver"
-    os.kill(process, signal.SIGKILL)
+    assert len(jobs) == sum(not stage.is_local for stage in stages), "SLURM jobs outlive their driver"
+    for process in processes:
+        os.kill(process, signal.SIGKILL)
     project.wait_for_queue()
     assert project.incomplete() == [], "an output that exists is complete"
     project.unlock()
-    again = project.snakemake(f"results/{stage.target}", config=config)
+    again = project.snakemake(*targets, config=config)
     assert again.returncode == 0, again.stderr
-    record("kill -9 of the driver, then of the job", stage, "the same command again", project)
+    for stage in stages:
+        record("kill -9 of the driver, then of the job", stage, "the same command again", project)
