@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -95,7 +96,8 @@ def test_a_training_whose_node_goes_down_goes_on(project, record):
     with half_trained(project) as (driver, number):
         process = project.wait_for_hold("train_sae")
         project.cluster.run("scontrol", "update", "nodename=gpu01", "state=down", "reason=test")
-        wait_until(lambda: not Path(f"/proc/{process}").exists(), "the end of what ran there", PATIENCE_SECONDS)
+        gone = Path(f"/proc/{process}")
+        wait_until(lambda: not gone.exists(), "the end of what ran there", PATIENCE_SECONDS)
         assert project.cluster.state(number) == "PENDING"
         project.cluster.run("scontrol", "update", "nodename=gpu01", "state=resume")
         wait_until(
@@ -110,9 +112,8 @@ def test_a_preempted_training_goes_on(project, record):
     with half_trained(project) as (driver, number):
         urgent = ("sbatch", "-p", "urgent", "--gpus=2", "-o", "/dev/null", "--wrap", "sleep 3")
         project.cluster.run(*urgent)
-        wait_until(
-            lambda: "RUNNING" not in project.cluster.state(number), "the job to be preempted", PATIENCE_SECONDS
-        )
+        state = partial(project.cluster.state, number)
+        wait_until(lambda: "RUNNING" not in state(), "the job to be preempted", PATIENCE_SECONDS)
         ended_well(project, driver)
     resumed(project)
     record("preempted by an urgent job", TRAINING, "a retry, from the last state", project)

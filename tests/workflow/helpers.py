@@ -12,6 +12,7 @@ from pathlib import Path
 
 import yaml
 
+import warm_snakemake
 from biosae import artefacts
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -42,8 +43,8 @@ def snakemake(folder: Path, config: dict, *arguments: str) -> subprocess.Complet
     """Run Snakemake with ``config`` and the local profile."""
     (folder / "config.yaml").write_text(yaml.safe_dump(config))
     # targets come first: --configfile takes every word that follows it
-    command = [sys.executable, "-m", "snakemake", "--profile", "profiles/local", *arguments]
-    return run([*command, "--configfile", "config.yaml"], folder)
+    words = ["--profile", "profiles/local", *arguments, "--configfile", "config.yaml"]
+    return warm_snakemake.run(words, folder, environment())
 
 
 def planned(result: subprocess.CompletedProcess) -> dict[str, int]:

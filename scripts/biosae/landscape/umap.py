@@ -12,6 +12,7 @@ Published settings (SAE-Borzoi, umap_analysis): min_dist 0.02, seed 42, 25 clust
 from __future__ import annotations
 
 import logging
+from types import ModuleType
 
 import numpy as np
 import pandas as pd
@@ -65,11 +66,25 @@ def _fit(points: np.ndarray | sparse.csr_matrix, n_neighbors: int, min_dist: flo
     import umap  # slow to import: compiles on first use
     from threadpoolctl import threadpool_limits
 
+    _keep_compiled(umap.umap_, umap.layouts)
     mapper = umap.UMAP(
         n_neighbors=n_neighbors, min_dist=min_dist, metric="cosine", random_state=seed, n_jobs=1
     )
     with threadpool_limits(1):
         return mapper.fit_transform(points)
+
+
+def _keep_compiled(*modules: ModuleType) -> None:
+    """Have numba keep what it compiles for UMAP: each process would spend 17 CPU-seconds on it again.
+
+    It lies where pynndescent keeps its own: beside the installed package, or in the user's cache.
+    """
+    from numba.core.dispatcher import Dispatcher
+
+    for module in modules:
+        for value in vars(module).values():
+            if isinstance(value, Dispatcher):
+                value.enable_caching()
 
 
 def cluster(directions: np.ndarray, n_clusters: int = 25, seed: int = 42) -> np.ndarray:
