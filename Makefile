@@ -29,7 +29,8 @@ borzoi-random: $(VENV)/installed-borzoi
 	snakemake --profile profiles/local --configfile config/borzoi_random.yaml --config genome='$(GENOME)'
 
 test: $(VENV)/installed
-	python -m pytest -n $(TEST_JOBS) --dist loadscope --ignore tests/slurm --ignore tests/browser -m "not borzoi"
+	python -m pytest -n $(TEST_JOBS) --dist loadscope --no-loadscope-reorder --ignore tests/slurm --ignore tests/browser \
+	  -m "not borzoi"
 
 # what needs Borzoi: its layers and traps, and the whole path from a genome to an atlas
 test-borzoi: $(VENV)/installed-borzoi
