@@ -7,7 +7,7 @@ for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
 
 
 def pytest_collection_modifyitems(items):
-    """The longest first, and what needs the shared world after it is made: no worker waits, none ends late."""
+    """The longest first, and what needs the shared world once it is made: no worker waits or ends late."""
     items.sort(key=_place)
 
 
