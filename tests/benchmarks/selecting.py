@@ -1,6 +1,6 @@
 """TopK of a block of rows: the highest value k times, against counting by bits, where each is used.
 
-    PYTHONPATH=scripts python tests/benchmarks/selecting.py [--nodes 192 608 1024 2432] [--k 1 2 3] [--rounds 9]
+    PYTHONPATH=scripts python tests/benchmarks/selecting.py [--nodes 192 608 1024 2432] [--k 1 2 3]
 
 ``selection_kernels.top_few_rows`` and ``top_many_rows`` choose the same nodes (tests); each in turn, medians,
 one thread. ``used`` is what ``top_rows`` takes for that size.

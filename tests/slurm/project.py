@@ -17,6 +17,8 @@ import helpers
 import yaml
 from cluster import Cluster, wait_until
 
+import warm_snakemake
+
 FAULTY = Path(__file__).with_name("faulty")
 KEPT = ("results", ".snakemake", "data")  # what is put back between tests
 NO_RESULTS = ("logs", "benchmarks", "kernels")  # of results: time stamps and machine code
@@ -81,14 +83,15 @@ class Project:
         own = {"PATH": path, "FAULTS": str(self.faults), "REAL_PYTHON": sys.executable}
         return {key: value for key, value in self.cluster.env.items() if key != "PYTHONPATH"} | own
 
-    def command(self, *words: str, profile: str = "profiles/slurm", config: dict | None = None) -> list[str]:
-        """The Snakemake command with the project's config or another; targets and options are ``words``."""
+    def arguments(
+        self, *words: str, profile: str = "profiles/slurm", config: dict | None = None
+    ) -> list[str]:
+        """Snakemake's arguments, with the project's config or another; targets and options are ``words``."""
         (self.folder / "config.yaml").write_text(yaml.safe_dump(config or self.config))
         words += QUICK if "slurm" in profile else ()
         if "slurm" in profile and not self.cluster.accounting:
             words += ("--slurm-status-command", "squeue")
-        start = (sys.executable, "-m", "snakemake", "--profile", profile)
-        return [*start, *words, "--configfile", "config.yaml"]
+        return ["--profile", profile, *words, "--configfile", "config.yaml"]
 
     def saving(self) -> dict:
         """The config with a resume state after every training step."""
@@ -108,7 +111,8 @@ class Project:
 
     def snakemake(self, *words: str, **options) -> subprocess.CompletedProcess:
         """Run Snakemake to its end."""
-        return self.run(*self.command(*words, **options))
+        arguments = self.arguments(*words, **options)
+        return warm_snakemake.run(arguments, self.folder, self.environment(), 6 * PATIENCE_SECONDS)
 
     @contextmanager
     def driver(self, *words: str, **options) -> Iterator[subprocess.Popen]:
@@ -116,7 +120,7 @@ class Project:
         with (
             (self.folder / "driver.log").open("wb") as said,
             subprocess.Popen(
-                self.command(*words, **options),
+                (sys.executable, "-m", "snakemake", *self.arguments(*words, **options)),
                 cwd=self.folder,
                 env=self.environment(),
                 stdout=said,

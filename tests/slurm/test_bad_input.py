@@ -1,6 +1,5 @@
 """Bad input against a real SLURM: each fault is said before anything is submitted; what is fine passes."""
 
-import subprocess
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -9,6 +8,9 @@ import helpers
 import pytest
 import yaml
 from cluster import ACCOUNT, Cluster, missing_servers
+from project import PATIENCE_SECONDS
+
+import warm_snakemake
 
 pytestmark = [pytest.mark.slurm, pytest.mark.xdist_group("bad input")]
 SELECTED = "results/demo/synthetic/topk-x3-k3-lr0.004-s0/selected_nodes.tsv"
@@ -56,15 +58,9 @@ def start(project, cluster, *arguments, defaults=(), rules=(), config="config/de
     changed = {"default-resources": DEFAULTS | dict(defaults), "set-resources": resources}
     profile.write_text(yaml.safe_dump({**PROFILE, **changed, **settings}))
     before = set(cluster.jobs())
-    done = subprocess.run(
-        [sys.executable, "-m", "snakemake", "--profile", "changed", *arguments, "--configfile", config],
-        cwd=project,
-        env={**cluster.env, "PATH": f"{Path(sys.executable).parent}:{cluster.env['PATH']}"},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=300,
-    )
+    words = ["--profile", "changed", *arguments, "--configfile", config]
+    environment = {**cluster.env, "PATH": f"{Path(sys.executable).parent}:{cluster.env['PATH']}"}
+    done = warm_snakemake.run(words, project, environment, PATIENCE_SECONDS)
     return done, set(cluster.jobs()) - before
 
 

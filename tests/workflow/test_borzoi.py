@@ -82,6 +82,16 @@ def test_nothing_is_left_to_do(run):
     assert helpers.planned(helpers.snakemake(folder, config, "-n")) == {}
 
 
+def test_fidelity_stands_beside_that_of_a_pca(run):
+    folder, config, _ = run
+    done = helpers.snakemake(folder, {**config, "baselines": ["pca"]}, "results/conv1d_2/fidelity.tsv")
+    assert done.returncode == 0, done.stderr[-6000:]
+    table = artefacts.read_table(folder / "results/conv1d_2/fidelity.tsv", "fidelity_runs")
+    kept = table.set_index("run")["correlation"]
+    assert set(kept.index) == {"pca", RUN.rpartition("/")[2]}
+    assert ((kept > 0) & (kept < 1)).all()
+
+
 def test_the_store_is_borzois(run):
     folder, _, _ = run
     store = ActivationStore.open(folder / "results/conv1d_2/activations/train", 0, 736, 4, "conv1d_2")
