@@ -66,7 +66,7 @@ async function showNodes(numbers, p) {
     const content = p.has("cmp") ? comparePage(nodes, p) : nodePage(nodes[0], p),
       rest = content.pop();
     page("one", content);
-    await new Promise(done => requestAnimationFrame(() => setTimeout(done))); // until the first of it is on the screen
+    await new Promise(done => setTimeout(done, 32)); // two frames: the first of it is on the screen
     if (shownNodes === numbers) $("one").append(rest());
   } catch (error) {
     if (shownNodes !== numbers) return;
