@@ -202,6 +202,12 @@ class Project:
         return (self.folder / "driver.log").read_text()
 
 
+def config_of(folder: Path) -> dict:
+    """The tiny config with null sets of one kind: each further kind is a dozen jobs of the same rules."""
+    config = helpers.tiny_config(folder)
+    return {**config, "nulls": {**config["nulls"], "kinds": ["genome"]}}
+
+
 def run_undisturbed(root: Path) -> None:
     """Run the tiny world once with profiles/local below ``root``; KEPT of it lies in ``root/pristine``."""
     folder = root / "a project"
@@ -210,7 +216,7 @@ def run_undisturbed(root: Path) -> None:
     made = helpers.run(helpers.simulate_command(), folder)
     if made.returncode:
         raise RuntimeError(made.stdout + made.stderr)
-    first = helpers.snakemake(folder, helpers.tiny_config(folder))
+    first = helpers.snakemake(folder, config_of(folder))
     if first.returncode:
         raise RuntimeError(first.stdout[-2000:] + first.stderr[-8000:])
     for name in KEPT:
@@ -231,5 +237,5 @@ def finished_project(folder: Path, undisturbed: Path, cluster: Cluster) -> Proje
     for path in (undisturbed / "a project" / "scripts").iterdir():
         (folder / "scripts" / path.name).symlink_to(path)
     project.restore()
-    project.config = helpers.tiny_config(folder)
+    project.config = config_of(folder)
     return project
