@@ -14,10 +14,11 @@ HEAD = """\
 # Faults survived
 
 Written by `make faults` from the tests of `tests/slurm/`, on a SLURM 22.05 of two nodes on one machine. Each
-fault disturbs one stage of a run of a tiny world, which is then made again as the third column says; every
-artefact (tables, weights, figures, pages: all but logs and times) is compared with that of a run that nothing
-disturbed. After each kill, and before anything was made again, every artefact that was there was whole. Lost
-and doubled are lines over all artefacts.
+fault disturbs one stage of a run of a tiny world (a kill of the driver and its jobs also those that run
+beside it), which is then made again as the third column says; every artefact (tables, weights, figures,
+pages: all but logs and times) is compared with that of a run that nothing disturbed. After each kill, and
+before anything was made again, every artefact that was there was whole. Lost and doubled are lines over all
+artefacts.
 
 | fault | stage | what mended it | lost | doubled |
 |---|---|---|---|---|
