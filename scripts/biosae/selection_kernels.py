@@ -190,7 +190,7 @@ def top_many_rows(bits, k, nodes, out, counts):
 
 
 def top_rows(bits, k, nodes, out, counts):
-    """``top_many_rows``, or ``top_few_rows`` where that was measured to be quicker (by up to 6 times)."""
+    """``top_many_rows``, or ``top_few_rows`` where that is quicker (`tests/benchmarks/selecting.py`)."""
     few = k <= 3 or (k <= 6 and bits.shape[1] <= 1024)
     (top_few_rows if few else top_many_rows)(bits, k, nodes, out, counts)
 
