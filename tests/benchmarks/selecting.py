@@ -3,7 +3,7 @@
     PYTHONPATH=scripts python tests/benchmarks/selecting.py [--nodes 192 608 1024 2432] [--k 1 2 3]
 
 ``selection_kernels.top_few_rows`` and ``top_many_rows`` choose the same nodes (tests); each in turn, medians,
-one thread. ``used`` is what ``top_rows`` takes for that size.
+one thread. ``top_rows`` says which is taken for which size.
 """
 
 from __future__ import annotations
@@ -52,29 +52,14 @@ def measure(nodes: int, k: int, rounds: int) -> dict[str, float]:
     return {kernel: statistics.median(times) for kernel, times in seen.items()}
 
 
-def used(nodes: int, k: int) -> str:
-    """The kernel that ``top_rows`` calls for this size."""
-    called = []
-    kept = {kernel: getattr(selection_kernels, kernel) for kernel in KERNELS}
-    for kernel in KERNELS:
-        setattr(selection_kernels, kernel, lambda *_, kernel=kernel: called.append(kernel))
-    try:
-        selection_kernels.top_rows(np.empty((1, nodes), np.int32), k, None, None, None)
-    finally:
-        for kernel, function in kept.items():
-            setattr(selection_kernels, kernel, function)
-    return called[0]
-
-
 def main() -> None:
     """Measure and print."""
     arguments = arguments_of()
-    print("| nodes | k | few us | many us | many / few | used |\n|---|---|---|---|---|---|")
+    print("| nodes | k | few us | many us | many / few |\n|---|---|---|---|---|")
     for nodes in arguments.nodes:
         for k in arguments.k:
             few, many = measure(nodes, k, arguments.rounds).values()
-            taken = used(nodes, k).split("_")[1]
-            print(f"| {nodes:,} | {k} | {few:.0f} | {many:.0f} | {many / few:.2f} | {taken} |")
+            print(f"| {nodes:,} | {k} | {few:.0f} | {many:.0f} | {many / few:.2f} |")
 
 
 if __name__ == "__main__":

@@ -169,3 +169,12 @@ def test_program_without_nodes(monkeypatch, tmp_path):
     write_checkpoint(run / "checkpoint", np.ones((2, 3)))
     run_program(monkeypatch, run, run / "umap.tsv")
     assert len(read_table(run / "umap.tsv", "umap")) == 0
+
+
+def test_what_is_compiled_for_a_map_is_kept():
+    import umap
+
+    embed(planted()[0], n_neighbors=5)
+    kept = umap.umap_.smooth_knn_dist.stats
+    assert kept.cache_path is not None
+    assert sum(kept.cache_hits.values()) + sum(kept.cache_misses.values()) > 0

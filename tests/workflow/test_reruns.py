@@ -1,5 +1,7 @@
 """After the tiny config has run: what a change re-runs, exactly what it touches, and what stops the plan."""
 
+import sys
+
 import helpers
 import pytest
 
@@ -39,6 +41,15 @@ NAMING = {
     "score_runs": 1,
     "summarise_runs": 1,
 }
+
+
+def test_a_plan_of_the_tests_is_the_plan_as_typed(copy):
+    folder, config = copy
+    changed = {**config, "select": {**config["select"], "min_nonzero": 25}}
+    planned = helpers.planned(helpers.snakemake(folder, changed, "-n"))
+    words = [sys.executable, "-m", "snakemake", "--profile", "profiles/local", "-n"]
+    typed = helpers.run([*words, "--configfile", "config.yaml"], folder)
+    assert planned == helpers.planned(typed) == {"select_nodes": 2, **BELOW_SELECTION}
 
 
 def test_a_finished_run_has_nothing_to_do(copy):
